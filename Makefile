@@ -1,0 +1,103 @@
+# Needs Go, make and git; tools beyond that are built from their Go modules into .tools. "make" alone lists the targets.
+
+# A module is every directory with a go.mod. Fixtures and hidden directories do not count, as for the go command.
+MODULES := $(sort $(patsubst %/go.mod,%,$(shell \
+	find . -name '.?*' -prune -o -name testdata -prune -o -name go.mod -print)))
+
+GOLANGCI_LINT_VERSION := v2.15.0
+# The name carries both versions: a linter built with an older Go cannot read the export data of a newer one.
+GOLANGCI_LINT := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
+
+BENCH ?= .
+FUZZ ?= ^Fuzz
+FUZZTIME ?= 1m
+
+# Each module stands alone, also inside somebody's workspace.
+export GOWORK := off
+
+.DEFAULT_GOAL := help
+# Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
+.NOTPARALLEL:
+.SUFFIXES:
+.PHONY: help demo test test-race cover bench fuzz fmt tidy vet lint api verify ci no-race
+
+# each runs a command in every module: one visible recipe line each, stopping at the first that fails.
+define each
+$(foreach module,$(MODULES),
+	cd $(module) && $(1))
+endef
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## Run the quickstart: no credentials, no network
+	go -C examples run ./quickstart
+
+test: ## Run every module's tests
+	$(call each,go test ./...)
+
+test-race: ## Run every module's tests under the race detector (needs a C compiler)
+	$(call each,go test -race ./...)
+
+cover: ## Show the coverage of every module, leaving a cover.out in each
+	$(call each,go test -coverprofile=cover.out ./...)
+	$(call each,go tool cover -func=cover.out)
+
+bench: ## Run the benchmarks, all or those matching BENCH
+	$(call each,go test -run='^$$' -bench='$(BENCH)' -benchmem ./...)
+
+# Each fuzzer needs a run of its own. A failing input is written below testdata/fuzz and then fails "make test" too.
+fuzz: ## Run every fuzzer, or those matching FUZZ, for FUZZTIME each: a duration, or a count such as 10000x
+	@set -e; for module in $(MODULES); do \
+		found=$$(cd $$module && go test -list '$(FUZZ)' ./...); \
+		fuzzers=; \
+		printf '%s\n' "$$found" | while read -r word package rest; do case $$word in \
+			Fuzz*) fuzzers="$$fuzzers $$word" ;; \
+			ok) \
+				for fuzzer in $$fuzzers; do \
+					echo "cd $$module && go test -run='^$$' -fuzz='^$$fuzzer$$' -fuzztime=$(FUZZTIME) $$package"; \
+					(cd $$module && go test -run='^$$' -fuzz="^$$fuzzer$$" -fuzztime=$(FUZZTIME) $$package); \
+				done; \
+				fuzzers= ;; \
+		esac; done; \
+	done
+
+fmt: $(GOLANGCI_LINT) ## Format every Go file
+	$(GOLANGCI_LINT) fmt
+
+tidy: ## Tidy every go.mod
+	$(call each,go mod tidy)
+
+vet: ## Run go vet over every module
+	$(call each,go vet ./...)
+
+lint: $(GOLANGCI_LINT) ## Run the linters of .golangci.yml over every module
+	$(call each,"$(CURDIR)/$(GOLANGCI_LINT)" run ./...)
+
+$(GOLANGCI_LINT):
+	GOBIN="$(CURDIR)/.tools" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv .tools/golangci-lint $@
+
+api: ## Write the snapshot of the exported API, api/public.txt
+	@mkdir -p .tools api
+	go run ./internal/apisnapshot $(MODULES) > .tools/public.txt
+	mv .tools/public.txt api/public.txt
+
+verify: ## Check formatting, go.mod files and the API snapshot without changing anything
+	gofmt -d .
+	$(call each,go mod tidy -diff)
+	@mkdir -p .tools
+	go run ./internal/apisnapshot $(MODULES) > .tools/public.txt
+	diff -u api/public.txt .tools/public.txt || \
+		{ echo 'api/public.txt is out of date: run "make api" and review its diff.' >&2; exit 1; }
+
+# The race detector needs cgo, which Go turns off where there is no C compiler. Everything else runs without.
+RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),test-race,no-race)
+
+no-race:
+	@echo 'NOT RUN: go test -race. It needs a C compiler, and there is none.'
+
+# A count of runs: up to Go 1.26 the end of a duration can be mistaken for a failure (https://go.dev/issue/75804).
+ci: FUZZTIME := 10000x
+ci: test demo vet verify lint $(RACE) fuzz ## Run every check there is, as .ci/run does
+	@echo 'ci: passed: $^'

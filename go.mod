@@ -1,0 +1,13 @@
+module github.com/appevents/appevents-go
+
+go 1.26.0
+
+require github.com/google/go-querystring v1.2.0
+
+require (
+	github.com/jarcoal/httpmock v1.4.2
+	github.com/stretchr/testify v1.12.1
+	golang.org/x/text v0.43.0
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
