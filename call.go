@@ -1,0 +1,94 @@
+package appevents
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Call is one call to Graph as a value, to be stored and sent later: [*Activity], [*Install], [*PageActivity] or
+// [*ConversionCall]. Marshalled with [MarshalCall] it holds no credential, and personal data only as hashes.
+type Call interface {
+	// Validate returns a [*ValidationError] that lists every problem, or nil.
+	Validate() error
+
+	// Warnings lists what Meta's sources disagree on, and personal data that will be left out. Nil means none.
+	Warnings() []Issue
+
+	// Scope is the object the call's token has to speak for, and whose limits it uses; the ID of [ScopeApp] is left
+	// empty, since the app is the client's.
+	Scope() Scope
+
+	callKind() string
+}
+
+// The words for the kinds of calls in stored form. They must not change: stored calls outlive a version.
+const (
+	callActivity     = "activity"
+	callInstall      = "install"
+	callPageActivity = "page_activity"
+)
+
+func (a *Activity) callKind() string     { return callActivity }
+func (in *Install) callKind() string     { return callInstall }
+func (p *PageActivity) callKind() string { return callPageActivity }
+
+// Scope is [ScopeApp].
+func (a *Activity) Scope() Scope { return Scope{Kind: ScopeApp} }
+
+// Scope is [ScopeApp].
+func (in *Install) Scope() Scope { return Scope{Kind: ScopeApp} }
+
+// Scope is the Page of the thread.
+func (p *PageActivity) Scope() Scope {
+	if p == nil {
+		return Scope{Kind: ScopePage}
+	}
+	return Scope{Kind: ScopePage, ID: p.Thread.PageID}
+}
+
+// storedCall is the stored form of a call.
+type storedCall struct {
+	Kind string          `json:"kind"`
+	Call json.RawMessage `json:"call"`
+}
+
+// MarshalCall returns call as JSON for [UnmarshalCall]. Personal data in it is hashed first, so nothing raw is stored;
+// what cannot be hashed is left out (see Warnings). It does not validate the rest of the call.
+func MarshalCall(call Call) ([]byte, error) {
+	if call == nil {
+		return nil, errors.New("appevents: marshal call: the call is nil")
+	}
+	data, err := json.Marshal(call)
+	if err != nil {
+		return nil, fmt.Errorf("appevents: marshal call: %w", err)
+	}
+	return json.Marshal(storedCall{Kind: call.callKind(), Call: data})
+}
+
+// UnmarshalCall returns the call that [MarshalCall] wrote. Its personal data is hashed already and sent as it is.
+func UnmarshalCall(data []byte) (Call, error) {
+	var stored storedCall
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return nil, fmt.Errorf("appevents: unmarshal call: %w", err)
+	}
+	var call Call
+	switch stored.Kind {
+	case callActivity:
+		call = new(Activity)
+	case callInstall:
+		call = new(Install)
+	case callPageActivity:
+		call = new(PageActivity)
+	default:
+		return nil, errors.New("appevents: unmarshal call: unknown kind of call")
+	}
+	if bytes.Equal(bytes.TrimSpace(stored.Call), []byte("null")) {
+		return nil, errors.New("appevents: unmarshal call: no call")
+	}
+	if err := json.Unmarshal(stored.Call, call); err != nil {
+		return nil, fmt.Errorf("appevents: unmarshal call: %w", err)
+	}
+	return call, nil
+}

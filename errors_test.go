@@ -1,0 +1,415 @@
+package appevents_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/require"
+
+	appevents "github.com/appevents/appevents-go"
+)
+
+// sentinels are all classes a failed call can match.
+func sentinels() []error {
+	return []error{
+		appevents.ErrAuth, appevents.ErrInvalidParameter, appevents.ErrNoToken, appevents.ErrNotFound,
+		appevents.ErrPermission, appevents.ErrPolicy, appevents.ErrRetired, appevents.ErrThrottled,
+		appevents.ErrTransient, appevents.ErrUnknownOutcome,
+	}
+}
+
+// requireOnly checks that err matches the wanted sentinel and no other; nil means none.
+func requireOnly(t *testing.T, err, want error, about ...any) {
+	t.Helper()
+	for _, sentinel := range sentinels() {
+		require.Equal(t, sentinel == want, errors.Is(err, sentinel), "%v: %v", sentinel, about) //nolint:errorlint // identity
+	}
+}
+
+// failWith returns the error of a call that is answered once.
+func failWith(t *testing.T, respond httpmock.Responder) *appevents.GraphError {
+	t.Helper()
+	m := newMock(t, respond)
+	result, err := m.client(t, oneAttempt()).LogActivity(t.Context(), purchase())
+	require.Nil(t, result)
+	var graph *appevents.GraphError
+	require.ErrorAs(t, err, &graph)
+	require.Equal(t, "log activity", graph.Op)
+	require.Equal(t, 1, graph.Attempts)
+	require.Len(t, m.requests(), 1)
+	return graph
+}
+
+func TestGraphError_KeepsTheStatusOfEveryAnswerThatIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	const html = "<html><body>Bad Gateway</body></html>"
+	for name, test := range map[string]struct {
+		status  int
+		body    string
+		message string
+		outcome appevents.Outcome
+	}{
+		"HTML from a gateway":      {502, html, "the answer is an HTML page", appevents.OutcomeUnknown},
+		"HTML with 200":            {200, "\n" + html, "the answer is an HTML page", appevents.OutcomeUnknown},
+		"HTML with 404":            {404, html, "the answer is an HTML page", appevents.OutcomeRefused},
+		"HTML with 429":            {429, html, "the answer is an HTML page", appevents.OutcomeRefused},
+		"empty":                    {200, "", "the answer is empty", appevents.OutcomeUnknown},
+		"blank":                    {200, " \r\n", "the answer is empty", appevents.OutcomeUnknown},
+		"no content":               {204, "", "the answer is empty", appevents.OutcomeUnknown},
+		"empty refusal":            {400, "", "the answer is empty", appevents.OutcomeRefused},
+		"empty with 500":           {500, "", "the answer is empty", appevents.OutcomeUnknown},
+		"redirect":                 {302, "", "the answer is empty", appevents.OutcomeRefused},
+		"false":                    {200, "false", "the answer is the bare word false", appevents.OutcomeRefused},
+		"false and a line break":   {200, "false\n", "the answer is the bare word false", appevents.OutcomeRefused},
+		"false with 500":           {500, "false", "the answer is the bare word false", appevents.OutcomeUnknown},
+		"success false":            {200, `{"success":false}`, "the answer says success: false", appevents.OutcomeRefused},
+		"success false as text":    {200, `{"success": "false"}`, "the answer says success: false", appevents.OutcomeRefused},
+		"success 0":                {200, `{"success":0}`, "the answer says success: false", appevents.OutcomeRefused},
+		"success false with 500":   {500, `{"success":false}`, "the answer says success: false", appevents.OutcomeRefused},
+		"success true with 400":    {400, `{"success":true}`, "the answer is JSON of an unknown form", appevents.OutcomeRefused},
+		"success true with 500":    {500, `{"success":true}`, "the answer is JSON of an unknown form", appevents.OutcomeUnknown},
+		"empty object":             {200, "{}", "the answer is JSON of an unknown form", appevents.OutcomeUnknown},
+		"array":                    {200, `[{"success":true}]`, "the answer is JSON of an unknown form", appevents.OutcomeUnknown},
+		"null":                     {200, "null", "the answer is JSON of an unknown form", appevents.OutcomeUnknown},
+		"true":                     {200, "true", "the answer is JSON of an unknown form", appevents.OutcomeUnknown},
+		"text":                     {200, `"ok"`, "the answer is JSON of an unknown form", appevents.OutcomeUnknown},
+		"object without error":     {400, `{"message":"no"}`, "the answer is JSON of an unknown form", appevents.OutcomeRefused},
+		"gateway's own JSON":       {503, `{"message":"down"}`, "the answer is JSON of an unknown form", appevents.OutcomeUnknown},
+		"null error":               {400, `{"error":null}`, "the answer is JSON of an unknown form", appevents.OutcomeRefused},
+		"plain words":              {200, "Service Unavailable", "the answer is not JSON", appevents.OutcomeUnknown},
+		"JSON cut short":           {200, `{"success":tr`, "the answer is not JSON", appevents.OutcomeUnknown},
+		"envelope cut short":       {400, `{"error":{"code":190,`, "the answer is not JSON", appevents.OutcomeRefused},
+		"two answers":              {200, coreSuccess + coreSuccess, "the answer is not JSON", appevents.OutcomeUnknown},
+		"error as text":            {200, `{"error":"no"}`, "the answer holds an error of an unknown form", appevents.OutcomeRefused},
+		"error as list":            {400, `{"error":[1]}`, "the answer holds an error of an unknown form", appevents.OutcomeRefused},
+		"error beside a success":   {200, `{"success":true,"error":"no"}`, "the answer holds an error of an unknown form", appevents.OutcomeRefused},
+		"error without any member": {400, `{"error":{}}`, "", appevents.OutcomeRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := failWith(t, answer(test.status, test.body))
+			require.Equal(t, test.status, err.StatusCode)
+			require.Equal(t, test.message, err.Message)
+			require.Equal(t, test.outcome, err.Outcome())
+			require.Equal(t, test.outcome, appevents.OutcomeOf(err))
+			require.Equal(t, test.body, string(err.Body))
+			require.Zero(t, err.Code)
+			require.Contains(t, err.Error(), fmt.Sprintf("(HTTP %d)", test.status))
+			require.NotContains(t, err.Error(), "\n")
+			if test.outcome == appevents.OutcomeUnknown {
+				requireOnly(t, err, appevents.ErrUnknownOutcome)
+				require.Contains(t, err.Error(), "outcome unknown")
+			} else {
+				requireOnly(t, err, nil)
+			}
+		})
+	}
+}
+
+func TestClient_TakesEveryDocumentedFormOfSuccess(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		coreSuccess, ` { "success" : true } `, `{"success":true,"error":null}`, `{"success":"1"}`,
+		`{"success":true,"drop_reason":"duplicate"}`, `{"is_fb":true,"ad_id":"77"}`, `{"id":"12"}`,
+	} {
+		result, err := newMock(t, answer(http.StatusOK, body)).client(t).LogActivity(t.Context(), purchase())
+		require.NoError(t, err, body)
+		require.JSONEq(t, body, string(result.Raw))
+	}
+}
+
+func TestGraphError_ReadsEveryFormOfTheEnvelope(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		body string
+		want appevents.GraphError
+	}{
+		"complete": {
+			`{"error":{"message":"Invalid parameter","type":"OAuthException","code":100,"error_subcode":2804003,
+			 "is_transient":false,"error_user_title":"Too old","error_user_msg":"Send within 7 days",
+			 "error_data":{"blame_field_specs":[["data",0,"event_time"],["custom_events"]]},"fbtrace_id":"Axy"}}`,
+			appevents.GraphError{
+				Code: 100, Subcode: 2804003, Type: "OAuthException", Message: "Invalid parameter", UserTitle: "Too old",
+				UserMessage: "Send within 7 days", TraceID: "Axy",
+				Data:        json.RawMessage(`{"blame_field_specs":[["data",0,"event_time"],["custom_events"]]}`),
+				BlameFields: []string{"data[0].event_time", "custom_events"},
+			},
+		},
+		"only code": {`{"error":{"code":190}}`, appevents.GraphError{Code: 190}},
+		"error data as text": {
+			`{"error":{"code":100,"error_data":"{\"blame_field_specs\":[[\"ud\",\"em\"]]}"}}`,
+			appevents.GraphError{
+				Code: 100, Data: json.RawMessage(`{"blame_field_specs":[["ud","em"]]}`), BlameFields: []string{"ud.em"},
+			},
+		},
+		"error data as plain text": {
+			`{"error":{"code":100,"error_data":"look at em"}}`,
+			appevents.GraphError{Code: 100, Data: json.RawMessage(`"look at em"`)},
+		},
+		"error data as list":  {`{"error":{"code":100,"error_data":[]}}`, appevents.GraphError{Code: 100, Data: json.RawMessage(`[]`)}},
+		"error data null":     {`{"error":{"code":100,"error_data":null}}`, appevents.GraphError{Code: 100}},
+		"error data as empty": {`{"error":{"code":100,"error_data":""}}`, appevents.GraphError{Code: 100, Data: json.RawMessage(`""`)}},
+		"odd blame": {
+			`{"error":{"code":100,"error_data":{"blame_field_specs":[[],[null,{"a":1}],["a",true,2]]}}}`,
+			appevents.GraphError{
+				Code: 100, Data: json.RawMessage(`{"blame_field_specs":[[],[null,{"a":1}],["a",true,2]]}`),
+				BlameFields: []string{"a[2]"},
+			},
+		},
+		"blame of another kind": {
+			`{"error":{"code":100,"error_data":{"blame_field_specs":"em"}}}`,
+			appevents.GraphError{Code: 100, Data: json.RawMessage(`{"blame_field_specs":"em"}`)},
+		},
+		"codes as text": {
+			`{"error":{"code":"190","error_subcode":"463","message":"expired"}}`,
+			appevents.GraphError{Code: 190, Subcode: 463, Message: "expired"},
+		},
+		"odd kinds": {
+			`{"error":{"code":{},"error_subcode":[],"message":7,"type":null,"is_transient":"yes","fbtrace_id":"kept",
+			 "error_user_msg":false,"error_user_title":1.5}}`,
+			appevents.GraphError{TraceID: "kept"},
+		},
+		"fractional code": {`{"error":{"code":1.5,"message":"m"}}`, appevents.GraphError{Message: "m"}},
+		"negative code":   {`{"error":{"code":-3,"error_subcode":1}}`, appevents.GraphError{Code: -3, Subcode: 1}},
+		"transient":       {`{"error":{"code":2,"is_transient":true}}`, appevents.GraphError{Code: 2, Transient: true}},
+		"bare number": {
+			`{"error":190,"error_description":"Invalid token"}`,
+			appevents.GraphError{Code: 190, Message: "Invalid token"},
+		},
+		"bare number alone":     {`{"error":4}`, appevents.GraphError{Code: 4}},
+		"bare number, odd text": {`{"error":4,"error_description":{}}`, appevents.GraphError{Code: 4}},
+		"unknown members":       {`{"error":{"code":10,"new":{"a":[1]}},"more":1}`, appevents.GraphError{Code: 10}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, status := range []int{200, 400, 500} {
+				err := failWith(t, answer(status, test.body))
+				want := test.want
+				want.Op, want.Attempts, want.StatusCode, want.Body = "log activity", 1, status, []byte(test.body)
+				require.Equal(t, &want, err)
+				require.Equal(t, appevents.OutcomeRefused, err.Outcome())
+			}
+		})
+	}
+}
+
+func TestGraphError_TakesTheTraceOfTheHeaderWhenTheBodyHasNone(t *testing.T) {
+	t.Parallel()
+	header := http.Header{"X-Fb-Trace-Id": {"FromHeader"}, "Facebook-Api-Version": {"v25.0"}}
+	err := failWith(t, answer(http.StatusBadRequest, `{"error":{"code":100}}`).HeaderSet(header))
+	require.Equal(t, "FromHeader", err.TraceID)
+	require.Equal(t, "v25.0", err.Version)
+	err = failWith(t, answer(http.StatusBadRequest, `{"error":{"code":100,"fbtrace_id":"FromBody"}}`).HeaderSet(header))
+	require.Equal(t, "FromBody", err.TraceID)
+}
+
+func TestGraphError_BoundsWhatItKeepsOfTheBody(t *testing.T) {
+	t.Parallel()
+	err := failWith(t, answer(http.StatusBadGateway, "<html>"+strings.Repeat("x", 5000)))
+	require.Len(t, err.Body, 2048)
+	require.Less(t, len(err.Error()), 200)
+}
+
+// endless is a body without an end that counts what is taken from it.
+type endless struct {
+	read   int
+	closed bool
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	clear(p)
+	e.read += len(p)
+	return len(p), nil
+}
+
+func (e *endless) Close() error {
+	e.closed = true
+	return nil
+}
+
+func TestClient_StopsReadingAnAnswerThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	body := new(endless)
+	err := failWith(t, func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: body}, nil
+	})
+	require.Equal(t, appevents.OutcomeUnknown, err.Outcome())
+	require.Equal(t, http.StatusOK, err.StatusCode)
+	require.ErrorContains(t, errors.Unwrap(err), "longer than 8388608 bytes")
+	require.True(t, body.closed)
+	require.Equal(t, 8<<20+1, body.read)
+}
+
+// failing is a body that breaks after its text.
+type failing struct {
+	io.Reader
+	err error
+}
+
+func (f *failing) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if err == io.EOF { //nolint:errorlint // a reader's own
+		err = f.err
+	}
+	return n, err
+}
+
+func (f *failing) Close() error { return nil }
+
+func TestGraphError_OfATruncatedBodyKeepsTheCause(t *testing.T) {
+	t.Parallel()
+	// Even a text that would be an answer by itself is none when the connection broke before its announced end.
+	for text, outcome := range map[string]appevents.Outcome{
+		coreSuccess: appevents.OutcomeUnknown, `{"succ`: appevents.OutcomeUnknown, "": appevents.OutcomeUnknown,
+	} {
+		err := failWith(t, func(*http.Request) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: http.StatusOK, Header: http.Header{},
+				Body: &failing{Reader: strings.NewReader(text), err: io.ErrUnexpectedEOF},
+			}, nil
+		})
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.Equal(t, outcome, err.Outcome())
+		require.Equal(t, "the answer was cut short", err.Message)
+	}
+}
+
+func TestGraphError_MatchesOneSentinelByItsCodes(t *testing.T) {
+	t.Parallel()
+	type codes struct{ code, subcode int }
+	classes := map[error][]codes{
+		appevents.ErrAuth: {
+			{102, 0}, {102, 463}, {104, 0}, {190, 0}, {190, 458}, {190, 459}, {190, 460}, {190, 463}, {190, 464}, {190, 467},
+			{190, 492}, {190, 33}, {190, 9999},
+		},
+		appevents.ErrInvalidParameter: {
+			{100, 0}, {100, 2804003}, {100, 34}, {105, 0}, {506, 0}, {2500, 0}, {1609005, 0},
+		},
+		appevents.ErrNotFound: {{100, 33}, {803, 0}, {803, 1}},
+		appevents.ErrPermission: {
+			{3, 0}, {10, 0}, {10, 33}, {200, 0}, {210, 0}, {230, 0}, {294, 0}, {299, 0},
+		},
+		appevents.ErrPolicy: {{368, 0}, {368, 1390008}},
+		appevents.ErrThrottled: {
+			{4, 0}, {4, 1504022}, {4, 1504039}, {4, 2108006}, {17, 0}, {17, 2446079}, {32, 0}, {341, 0}, {613, 0},
+			{613, 1487742}, {613, 5044001}, {80000, 0}, {80001, 0}, {80002, 0}, {80003, 0}, {80004, 0}, {80005, 0},
+			{80006, 0}, {80007, 0}, {80008, 0}, {80009, 0}, {80010, 0}, {80011, 0}, {80012, 0}, {80013, 0}, {80014, 0},
+		},
+		appevents.ErrTransient: {{1, 0}, {1, 99}, {2, 0}, {5000, 0}},
+		nil: {
+			{-1, 0}, {-1, 190}, {0, 0}, {0, 33}, {0, 463}, {5, 0}, {9, 0}, {11, 0}, {12, 0}, {33, 0}, {101, 0}, {103, 0},
+			{191, 0}, {199, 0}, {300, 0}, {340, 0}, {369, 0}, {612, 0}, {79999, 0}, {80015, 0}, {2804003, 0},
+		},
+	}
+	// What surrounds the codes varies with language, edge and time, and must not matter.
+	surroundings := []struct {
+		status    int
+		kind      string
+		message   string
+		userTitle string
+	}{
+		{400, "OAuthException", "(#4) Application request limit reached", "Session expired"},
+		{500, "GraphMethodException", "Error validating access token: Session has expired", "Réessayez"},
+		{200, "", "", ""},
+		{429, "IGApiException", "Unsupported post request. Object does not exist", "Permissions error"},
+	}
+	for class, all := range classes {
+		for _, c := range all {
+			requireOnly(t, &appevents.GraphError{Code: c.code, Subcode: c.subcode}, class, c)
+			for _, s := range surroundings {
+				body, err := json.Marshal(map[string]any{"error": map[string]any{
+					"message": s.message, "type": s.kind, "code": c.code, "error_subcode": c.subcode,
+					"error_user_title": s.userTitle,
+				}})
+				require.NoError(t, err)
+				requireOnly(t, failWith(t, answer(s.status, string(body))), class, c, s)
+			}
+		}
+	}
+}
+
+func TestGraphError_MatchesByCodeBeforeTheTransientFlag(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]error{
+		2: appevents.ErrTransient, 4: appevents.ErrThrottled, 10: appevents.ErrPermission, 100: appevents.ErrTransient,
+		190: appevents.ErrAuth, 341: appevents.ErrThrottled, 368: appevents.ErrPolicy, 803: appevents.ErrNotFound,
+		0: appevents.ErrTransient, 424242: appevents.ErrTransient,
+	} {
+		requireOnly(t, &appevents.GraphError{Code: code, Transient: true}, want, code)
+	}
+}
+
+func TestGraphError_SaysTheWayOut(t *testing.T) {
+	t.Parallel()
+	for text, err := range map[string]*appevents.GraphError{
+		"appevents: log activity: graph error 190/463 (HTTP 401): Session has expired; the token has expired: get a new token": {
+			Op: "log activity", StatusCode: 401, Code: 190, Subcode: 463, Message: "Session has expired",
+		},
+		"appevents: graph error 190/458; the person removed the app: ask for a new login":         {Code: 190, Subcode: 458},
+		"appevents: graph error 190/459; the person must pass a checkpoint on facebook.com first": {Code: 190, Subcode: 459},
+		"appevents: graph error 190/460; the password was changed: get a new token":               {Code: 190, Subcode: 460},
+		"appevents: graph error 190/464; the person's account is not confirmed":                   {Code: 190, Subcode: 464},
+		"appevents: graph error 102/467; the token is invalid: get a new token":                   {Code: 102, Subcode: 467},
+		"appevents: graph error 190/492; the token's owner lost the role on the Page: " +
+			"have someone with the role connect it again": {Code: 190, Subcode: 492},
+		"appevents: graph error 190; get a new token":                              {Code: 190},
+		"appevents: graph error 104; check that the app secret belongs to the app": {Code: 104},
+		"appevents: graph error 200; a permission is missing from the token":       {Code: 200},
+		"appevents: log install: graph error 10; use the app token, or a user token of someone with a role on the app": {
+			Op: "log install", Code: 10,
+		},
+		"appevents: log page activity: graph error 200; " +
+			"needs the page_events permission and a Page token from someone with the ANALYZE task": {
+			Op: "log page activity", Code: 200,
+		},
+		"appevents: graph error 4; stop calling for a while":                              {Code: 4},
+		"appevents: graph error 80006; stay away for 5m0s":                                {Code: 80006, RetryAfter: 300e9},
+		"appevents: graph error 803; the ID is wrong, or the token cannot see the object": {Code: 803},
+		"appevents: graph error 100: no such parameter [custom_events[0]._logTime, data[1].id]": {
+			Code: 100, Message: "no such parameter", BlameFields: []string{"custom_events[0]._logTime", "data[1].id"},
+		},
+		"appevents: graph error 100: (#100) App ID: 771, Can only have up to 1000 events per app, x doesn't fit; " +
+			"the app has used up its 1,000 event names: deactivate some in Events Manager": {
+			Code: 100, Message: "(#100) App ID: 771, Can only have up to 1000 events per app, x doesn't fit",
+		},
+		"appevents: graph error 2: a b c  d e": {Code: 2, Message: "a\nb\rc\u2028\x00d\te"},
+		"appevents: graph error":               {},
+	} {
+		require.Equal(t, text, err.Error())
+	}
+	require.Equal(t, "appevents: graph error", (*appevents.GraphError)(nil).Error())
+}
+
+func TestCallError_SaysWhatHappened(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("no\nroute")
+	for text, err := range map[string]*appevents.CallError{
+		"appevents: log activity: not sent: no route":       {Op: "log activity", Outcome: appevents.OutcomeNotSent, Err: cause},
+		"appevents: log install: outcome unknown: no route": {Op: "log install", Outcome: appevents.OutcomeUnknown, Err: cause},
+		"appevents: outcome unknown: call failed":           {Outcome: appevents.OutcomeUnknown},
+		"appevents: not sent: call failed":                  {},
+	} {
+		require.Equal(t, text, err.Error())
+		require.Equal(t, err.Outcome == appevents.OutcomeUnknown, errors.Is(err, appevents.ErrUnknownOutcome))
+		require.Equal(t, err.Err != nil, errors.Is(err, cause))
+	}
+}
+
+func TestErrors_SurviveBeingNil(t *testing.T) {
+	t.Parallel()
+	graph, call := (*appevents.GraphError)(nil), (*appevents.CallError)(nil)
+	require.Equal(t, "appevents: call failed", call.Error())
+	require.NoError(t, graph.Unwrap())
+	require.NoError(t, call.Unwrap())
+	require.Equal(t, appevents.OutcomeRefused, graph.Outcome())
+	for _, sentinel := range sentinels() {
+		require.NotErrorIs(t, graph, sentinel)
+		require.NotErrorIs(t, call, sentinel)
+	}
+}

@@ -1,0 +1,128 @@
+package appevents
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// ID is a Graph identifier (an app, Page, person, dataset, campaign) kept as decimal text.
+//
+// Graph IDs exceed 2^53, so they never pass through a float. In JSON an ID is written as a string and read from a
+// string or an integer. The zero value, "", means absent.
+type ID string
+
+// String returns the decimal text.
+func (id ID) String() string { return string(id) }
+
+// UnmarshalJSON reads a JSON string or a JSON integer; null leaves id unchanged.
+func (id *ID) UnmarshalJSON(data []byte) error {
+	switch {
+	case len(data) == 0:
+		return errors.New("appevents: ID: empty input")
+	case string(data) == "null":
+		return nil
+	case data[0] == '"':
+		return json.Unmarshal(data, (*string)(id))
+	}
+	for i, b := range data {
+		if (b < '0' || b > '9') && (b != '-' || i != 0) {
+			return errors.New("appevents: ID: want a JSON string or integer")
+		}
+	}
+	*id = ID(data)
+	return nil
+}
+
+// issue reports why id cannot be sent as a Graph identifier, or "" when it can.
+func (id ID) issue() (rule, message string) {
+	if id == "" {
+		return RuleRequired, "must be set"
+	}
+	for i := range len(id) {
+		if id[i] < '0' || id[i] > '9' {
+			return RuleFormat, "must be decimal digits only"
+		}
+	}
+	if len(id) > 1 && id[0] == '0' {
+		return RuleFormat, "must not start with a zero"
+	}
+	if n, _ := strconv.ParseUint(string(id), 10, 64); n == 0 || n > math.MaxInt64 { // the largest when out of range
+		return RuleRange, "must be between 1 and 2^63-1"
+	}
+	return "", ""
+}
+
+func (id ID) validate(at *place, p *problems) {
+	if rule, message := id.issue(); rule != "" {
+		p.add(at, rule, message)
+	}
+}
+
+// Channel is the messaging product a conversation takes place on. The zero value is [ChannelMessenger].
+type Channel uint8
+
+// The channels a [Thread] can be on.
+const (
+	ChannelMessenger Channel = iota
+	ChannelInstagram
+)
+
+// String returns "messenger" or "instagram", the words Graph uses.
+func (c Channel) String() string {
+	switch c {
+	case ChannelMessenger:
+		return "messenger"
+	case ChannelInstagram:
+		return "instagram"
+	default:
+		return fmt.Sprintf("Channel(%d)", uint8(c))
+	}
+}
+
+// MarshalText writes the word Graph uses for the channel.
+func (c Channel) MarshalText() ([]byte, error) {
+	if c > ChannelInstagram {
+		return nil, fmt.Errorf("appevents: unknown channel %d", uint8(c))
+	}
+	return []byte(c.String()), nil
+}
+
+// UnmarshalText reads the word Graph uses for the channel; empty text is [ChannelMessenger].
+func (c *Channel) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "", "messenger":
+		*c = ChannelMessenger
+	case "instagram":
+		*c = ChannelInstagram
+	default:
+		return fmt.Errorf("appevents: unknown channel (want messenger or instagram)")
+	}
+	return nil
+}
+
+// Thread names a conversation: one person and one business.
+//
+// On Messenger PageID is the Facebook Page and PSID the page-scoped user ID; on Instagram they hold the professional
+// account's ID and the Instagram-scoped ID. [WebhookEvent.Thread] fills it from what Meta sends, also for echoes,
+// where Meta swaps sender and recipient. A Thread is comparable, so it can be a map key.
+type Thread struct {
+	Channel Channel `json:"channel,omitzero"`
+	PageID  ID      `json:"page_id,omitzero"`
+	PSID    ID      `json:"psid,omitzero"`
+}
+
+// IsZero reports whether neither side of the thread is known.
+func (t Thread) IsZero() bool { return t.PageID == "" && t.PSID == "" }
+
+// validateMessenger checks a thread for the edges that only know Messenger.
+func (t Thread) validateMessenger(at *place, p *problems) {
+	if t.Channel != ChannelMessenger {
+		p.add(at.field("channel"), RuleConflict, "only Messenger threads are logged here; use SendConversions for others")
+		return
+	}
+	t.PageID.validate(at.field("page_id"), p)
+	t.PSID.validate(at.field("psid"), p)
+}

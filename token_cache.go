@@ -1,0 +1,141 @@
+package appevents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// tokenFetchTimeout bounds a look-up, which outlives the caller that happened to start it.
+	tokenFetchTimeout = 30 * time.Second
+
+	// tokenEarly is how long before its end a token counts as expired: it must survive the request.
+	tokenEarly = time.Minute
+
+	// maxCachedTokens bounds the memory of a cache; a platform's Pages fit many times over.
+	maxCachedTokens = 1 << 17
+)
+
+// TokenCache is a [TokenSource] for platforms: it remembers the token of every Page, looks each up once however many
+// calls need it at the same time, and forgets it when it expires or when Graph does not accept it any more. It is safe
+// for concurrent use. Make one with [NewTokenCache].
+type TokenCache struct {
+	fetch func(ctx context.Context, scope Scope) (token string, expires time.Time, err error)
+
+	mu      sync.Mutex
+	entries map[Scope]*tokenEntry
+}
+
+// tokenEntry is a look-up, under way until done is closed; the other fields are written before that.
+type tokenEntry struct {
+	done    chan struct{}
+	token   string
+	expires time.Time
+	err     error
+}
+
+// NewTokenCache returns a cache over fetch, which looks a token up, in a database say. A zero expires means that the
+// token does not expire. An empty token means that there is none for the scope and is remembered like any other;
+// an error goes to the calls that wait for it and is not remembered. fetch is called once at a time per scope, with
+// a context that ends after 30 s and does not end with any one caller's. It must not be nil.
+func NewTokenCache(
+	fetch func(ctx context.Context, scope Scope) (token string, expires time.Time, err error),
+) (*TokenCache, error) {
+	if fetch == nil {
+		return nil, &ConfigError{Field: "NewTokenCache", Reason: "fetch is nil"}
+	}
+	return &TokenCache{fetch: fetch, entries: make(map[Scope]*tokenEntry)}, nil
+}
+
+// Token returns the remembered token of scope, or waits for it to be looked up or for ctx to end.
+func (c *TokenCache) Token(ctx context.Context, scope Scope) (string, error) {
+	c.mu.Lock()
+	e := c.entries[scope]
+	if e == nil || e.stale(time.Now()) {
+		e = &tokenEntry{done: make(chan struct{})}
+		c.makeRoom()
+		c.entries[scope] = e
+		go c.look(context.WithoutCancel(ctx), scope, e)
+	}
+	c.mu.Unlock()
+	select {
+	case <-e.done:
+		return e.token, e.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// Invalidate forgets token for scope, unless a newer one has taken its place.
+func (c *TokenCache) Invalidate(scope Scope, token string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[scope]; e != nil && e.finished() && e.token == token {
+		delete(c.entries, scope)
+	}
+}
+
+// look fetches a token for all who wait on e.
+func (c *TokenCache) look(ctx context.Context, scope Scope, e *tokenEntry) {
+	ctx, cancel := context.WithTimeout(ctx, tokenFetchTimeout)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			// The panic value is not repeated: it may hold the token.
+			e.token, e.err = "", errors.New("the look-up of the token panicked")
+		}
+		if e.err != nil {
+			c.mu.Lock()
+			if c.entries[scope] == e {
+				delete(c.entries, scope)
+			}
+			c.mu.Unlock()
+		}
+		close(e.done)
+	}()
+	e.token, e.expires, e.err = c.fetch(ctx, scope)
+	if e.err != nil {
+		e.token, e.err = "", fmt.Errorf("look up token: %w", e.err)
+	}
+}
+
+// makeRoom keeps the cache bounded: over the limit it drops what is stale, else an arbitrary finished entry.
+func (c *TokenCache) makeRoom() {
+	if len(c.entries) < maxCachedTokens {
+		return
+	}
+	now := time.Now()
+	dropped := false
+	for scope, e := range c.entries {
+		if e.stale(now) {
+			delete(c.entries, scope)
+			dropped = true
+		}
+	}
+	if dropped {
+		return
+	}
+	for scope, e := range c.entries {
+		if e.finished() {
+			delete(c.entries, scope)
+			return
+		}
+	}
+}
+
+func (e *tokenEntry) finished() bool {
+	select {
+	case <-e.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// stale reports whether the token of a finished look-up must not be used any more.
+func (e *tokenEntry) stale(now time.Time) bool {
+	return e.finished() && !e.expires.IsZero() && !now.Before(e.expires.Add(-tokenEarly))
+}

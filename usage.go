@@ -1,0 +1,268 @@
+package appevents
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// maxRetryAfter caps every wait a server can ask for: a garbled header must not park a Page for a year.
+const maxRetryAfter = 24 * time.Hour
+
+// Usage is the rate-limit state Graph attached to an answer. Graph sends the headers only after enough traffic, so
+// the zero value, nothing known, is normal. Throttling starts when a percentage reaches 100.
+//
+// https://developers.facebook.com/docs/graph-api/overview/rate-limiting
+type Usage struct {
+	App       CallUsage       `json:"app,omitzero"`        // X-App-Usage: the app, per rolling hour
+	Page      CallUsage       `json:"page,omitzero"`       // X-Page-Usage: the Page, per rolling 24 hours
+	AdAccount AccountUsage    `json:"ad_account,omitzero"` // X-Ad-Account-Usage
+	Insights  InsightsUsage   `json:"insights,omitzero"`   // X-FB-Ads-Insights-Throttle
+	Business  []BusinessUsage `json:"business,omitzero"`   // X-Business-Use-Case-Usage, in the order sent
+}
+
+// CallUsage is one set of limits, in percent.
+type CallUsage struct {
+	Calls float64 `json:"calls,omitzero"` // call_count
+	CPU   float64 `json:"cpu,omitzero"`   // total_cputime
+	Time  float64 `json:"time,omitzero"`  // total_time
+}
+
+// Max returns the highest of the three percentages.
+func (u CallUsage) Max() float64 { return max(u.Calls, u.CPU, u.Time) }
+
+// BusinessUsage is one entry of the limits per business, Page or ad account.
+type BusinessUsage struct {
+	ID   ID     `json:"id"`   // the business, Page or ad account
+	Type string `json:"type"` // "messenger", "pages", "ads_insights", ...; new words appear
+
+	CallUsage
+
+	// RegainAccess is how long until calls are let through again; 0 when they are.
+	RegainAccess time.Duration `json:"regain_access,omitzero"`
+
+	// Tier is ads_api_access_tier, on ads types only.
+	Tier string `json:"tier,omitzero"`
+}
+
+// AccountUsage is the state of an ad account.
+type AccountUsage struct {
+	Percent float64       `json:"percent,omitzero"`     // acc_id_util_pct
+	Reset   time.Duration `json:"reset_after,omitzero"` // reset_time_duration
+	Tier    string        `json:"tier,omitzero"`
+}
+
+// InsightsUsage is the state of the insights limits.
+type InsightsUsage struct {
+	App     float64 `json:"app,omitzero"`     // app_id_util_pct
+	Account float64 `json:"account,omitzero"` // acc_id_util_pct
+	Tier    string  `json:"tier,omitzero"`
+}
+
+// Max returns the highest percentage of all limits, 0 when nothing is known.
+func (u Usage) Max() float64 {
+	highest := max(u.App.Max(), u.Page.Max(), u.AdAccount.Percent, u.Insights.App, u.Insights.Account)
+	for _, b := range u.Business {
+		highest = max(highest, b.Max())
+	}
+	return highest
+}
+
+// regainAccess is the longest wait Graph stated for the given objects, or for any when it named none of them: one
+// header can mix products and businesses.
+func (u Usage) regainAccess(objects ...ID) time.Duration {
+	var own, any time.Duration
+	named := false
+	for _, b := range u.Business {
+		any = max(any, b.RegainAccess)
+		if b.ID != "" && slices.Contains(objects, b.ID) {
+			own, named = max(own, b.RegainAccess), true
+		}
+	}
+	wait := any
+	if named {
+		wait = own
+	}
+	if u.AdAccount.Percent >= 100 {
+		wait = max(wait, u.AdAccount.Reset)
+	}
+	return wait
+}
+
+// The usage headers in canonical form, as http.Header stores them.
+const (
+	headerAppUsage      = "X-App-Usage"
+	headerPageUsage     = "X-Page-Usage"
+	headerAccountUsage  = "X-Ad-Account-Usage"
+	headerInsightsUsage = "X-Fb-Ads-Insights-Throttle"
+	headerBusinessUsage = "X-Business-Use-Case-Usage"
+)
+
+// parseUsage reads the usage headers. What it cannot read it leaves out: a limit header never fails a call.
+func parseUsage(h http.Header) Usage {
+	var u Usage
+	if v := headerValue(h, headerAppUsage); v != "" {
+		u.App = parseCallUsage([]byte(v))
+	}
+	if v := headerValue(h, headerPageUsage); v != "" {
+		u.Page = parseCallUsage([]byte(v))
+	}
+	if v := headerValue(h, headerAccountUsage); v != "" {
+		var raw struct {
+			Percent lenientNumber `json:"acc_id_util_pct"`
+			Reset   lenientNumber `json:"reset_time_duration"`
+			Tier    lenientText   `json:"ads_api_access_tier"`
+		}
+		if json.Unmarshal([]byte(v), &raw) == nil {
+			u.AdAccount = AccountUsage{
+				Percent: float64(raw.Percent), Reset: wait(float64(raw.Reset), time.Second), Tier: string(raw.Tier),
+			}
+		}
+	}
+	if v := headerValue(h, headerInsightsUsage); v != "" {
+		var raw struct {
+			App     lenientNumber `json:"app_id_util_pct"`
+			Account lenientNumber `json:"acc_id_util_pct"`
+			Tier    lenientText   `json:"ads_api_access_tier"`
+		}
+		if json.Unmarshal([]byte(v), &raw) == nil {
+			u.Insights = InsightsUsage{App: float64(raw.App), Account: float64(raw.Account), Tier: string(raw.Tier)}
+		}
+	}
+	if v := headerValue(h, headerBusinessUsage); v != "" {
+		u.Business = parseBusinessUsage([]byte(v))
+	}
+	return u
+}
+
+// headerValue spares the hot path the canonicalisation of Header.Get.
+func headerValue(h http.Header, canonical string) string {
+	if values := h[canonical]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// parseCallUsage reads the documented object, the old one with call_volume and cpu_time, and a bare percentage.
+func parseCallUsage(data []byte) CallUsage {
+	var bare lenientNumber
+	if len(data) > 0 && data[0] != '{' {
+		_ = json.Unmarshal(data, &bare)
+		return CallUsage{Calls: float64(bare)}
+	}
+	var raw struct {
+		CallCount  lenientNumber `json:"call_count"`
+		CallVolume lenientNumber `json:"call_volume"`
+		TotalCPU   lenientNumber `json:"total_cputime"`
+		CPU        lenientNumber `json:"cpu_time"`
+		TotalTime  lenientNumber `json:"total_time"`
+	}
+	if json.Unmarshal(data, &raw) != nil {
+		return CallUsage{}
+	}
+	return CallUsage{
+		Calls: float64(max(raw.CallCount, raw.CallVolume)),
+		CPU:   float64(max(raw.TotalCPU, raw.CPU)),
+		Time:  float64(raw.TotalTime),
+	}
+}
+
+// maxBusinessUsage bounds what one header can make us keep; Graph sends at most 32 objects.
+const maxBusinessUsage = 256
+
+// parseBusinessUsage walks the object by hand because Meta's own sample repeats a key, which a map would lose.
+func parseBusinessUsage(data []byte) []BusinessUsage {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil
+	}
+	var all []BusinessUsage
+	for dec.More() && len(all) < maxBusinessUsage {
+		key, err := dec.Token()
+		if err != nil {
+			return all
+		}
+		id, _ := key.(string)
+		var value json.RawMessage
+		if dec.Decode(&value) != nil {
+			return all
+		}
+		var entries []json.RawMessage
+		if json.Unmarshal(value, &entries) != nil {
+			entries = []json.RawMessage{value} // one entry without its array
+		}
+		for _, entry := range entries {
+			var raw struct {
+				Type      lenientText   `json:"type"`
+				CallCount lenientNumber `json:"call_count"`
+				TotalCPU  lenientNumber `json:"total_cputime"`
+				TotalTime lenientNumber `json:"total_time"`
+				Regain    lenientNumber `json:"estimated_time_to_regain_access"`
+				Tier      lenientText   `json:"ads_api_access_tier"`
+			}
+			if json.Unmarshal(entry, &raw) != nil || len(all) >= maxBusinessUsage {
+				continue
+			}
+			all = append(all, BusinessUsage{
+				ID: ID(id), Type: string(raw.Type),
+				CallUsage: CallUsage{
+					Calls: float64(raw.CallCount), CPU: float64(raw.TotalCPU), Time: float64(raw.TotalTime),
+				},
+				RegainAccess: wait(float64(raw.Regain), time.Minute),
+				Tier:         string(raw.Tier),
+			})
+		}
+	}
+	return all
+}
+
+// lenientNumber reads a JSON number or a string holding one; anything else, and nonsense, counts as 0.
+type lenientNumber float64
+
+func (n *lenientNumber) UnmarshalJSON(data []byte) error {
+	f, err := strconv.ParseFloat(string(bytes.Trim(data, `"% `)), 64)
+	if err == nil && f >= 0 && !math.IsInf(f, 0) {
+		*n = lenientNumber(f)
+	}
+	return nil
+}
+
+// lenientText reads a JSON string and ignores any other kind.
+type lenientText string
+
+func (t *lenientText) UnmarshalJSON(data []byte) error {
+	var s string
+	if json.Unmarshal(data, &s) == nil {
+		*t = lenientText(s)
+	}
+	return nil
+}
+
+// wait turns a count of units into a bounded duration.
+func wait(count float64, unit time.Duration) time.Duration {
+	if !(count > 0) { // also NaN
+		return 0
+	}
+	if count >= float64(maxRetryAfter)/float64(unit) {
+		return maxRetryAfter
+	}
+	return time.Duration(count * float64(unit))
+}
+
+// parseRetryAfter reads a Retry-After header, in seconds or as a date, capped; 0 when there is none.
+func parseRetryAfter(value string, now time.Time) time.Duration {
+	if value == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
+		return wait(seconds, time.Second)
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, min(date.Sub(now), maxRetryAfter))
+	}
+	return 0
+}

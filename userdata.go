@@ -1,0 +1,461 @@
+package appevents
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/appevents/appevents-go/internal/formenc"
+	"github.com/appevents/appevents-go/internal/normalize"
+)
+
+// A UserDataKey names one kind of personal data, by its key on /activities.
+type UserDataKey string
+
+// The keys of [UserData]. The Conversions API calls KeyCountry "country"; the other names are the same on every edge.
+const (
+	KeyEmail      UserDataKey = "em"
+	KeyPhone      UserDataKey = "ph"
+	KeyFirstName  UserDataKey = "fn"
+	KeyLastName   UserDataKey = "ln"
+	KeyGender     UserDataKey = "ge"
+	KeyBirthDate  UserDataKey = "db"
+	KeyCity       UserDataKey = "ct"
+	KeyState      UserDataKey = "st"
+	KeyZip        UserDataKey = "zp"
+	KeyCountry    UserDataKey = "cn"
+	KeyExternalID UserDataKey = "external_id"
+)
+
+// numUserDataKeys is the most fields one UserData turns into.
+const numUserDataKeys = normalize.NumKeys
+
+// userDataKeys holds the wire names in the order they are sent.
+var userDataKeys = [numUserDataKeys]UserDataKey{
+	normalize.Email:       KeyEmail,
+	normalize.Phone:       KeyPhone,
+	normalize.FirstName:   KeyFirstName,
+	normalize.LastName:    KeyLastName,
+	normalize.Gender:      KeyGender,
+	normalize.BirthDate:   KeyBirthDate,
+	normalize.City:        KeyCity,
+	normalize.State:       KeyState,
+	normalize.Zip:         KeyZip,
+	normalize.CountryCode: KeyCountry,
+	normalize.ExternalID:  KeyExternalID,
+}
+
+// kind is the normalisation that belongs to the key.
+func (k UserDataKey) kind() (kind normalize.Key, ok bool) {
+	switch k {
+	case KeyEmail:
+		return normalize.Email, true
+	case KeyPhone:
+		return normalize.Phone, true
+	case KeyFirstName:
+		return normalize.FirstName, true
+	case KeyLastName:
+		return normalize.LastName, true
+	case KeyGender:
+		return normalize.Gender, true
+	case KeyBirthDate:
+		return normalize.BirthDate, true
+	case KeyCity:
+		return normalize.City, true
+	case KeyState:
+		return normalize.State, true
+	case KeyZip:
+		return normalize.Zip, true
+	case KeyCountry:
+		return normalize.CountryCode, true
+	case KeyExternalID:
+		return normalize.ExternalID, true
+	default:
+		return 0, false
+	}
+}
+
+// UserData is what is known about a person, for Meta to find the account the event belongs to.
+//
+// Write each value as the person or your database has it: it is normalised and hashed (SHA-256, lower-case
+// hexadecimal) when the call is encoded, so nothing readable is sent, queued, logged or put into an error. A value that
+// is a SHA-256 digest already is sent as it is, in lower case. An empty field is not sent, and the zero value sends
+// nothing. A UserData is comparable and safe to copy.
+//
+// # Rules
+//
+// They are those of Meta's [page] on customer information and of its App Events API [guide]:
+//
+//   - All: white space, control characters and invisible characters (zero-width, direction marks, byte order mark) at
+//     the ends go, for all but ExternalID also those invisible ones inside. Text is lower-cased the full Unicode way (a
+//     final Σ is ς, İ keeps its dot) and composed (NFC): é is one character however it was typed. Full-width
+//     characters are the ASCII ones they stand for.
+//   - Email: nothing is removed, neither dots nor a plus tag. What cannot be an address is dropped.
+//   - Phone: digits only, leading zeros removed, 7 to 15 of them. The country code has to be in it, with or without +
+//     or 00: nothing adds one. Digits of any script count.
+//   - FirstName, LastName, City: letters, with their accents and marks, and digits of every script; no punctuation, no
+//     symbols, no spaces. At least one letter.
+//   - Gender: f or m, or an English word for one of them (female, woman, girl, she, Ms, male, man, boy, he, Mr and the
+//     like, pronouns such as she/her). Other words are dropped, since Meta takes nothing else.
+//   - BirthDate: year, month and day with a four-digit year, from 1900 to today, as 19910526, 1991-05-26, 5/26/1991,
+//     26.5.1991, May 26, 1991, 26 May 1991 or a time stamp that begins with the date. Where month and day could be
+//     either way round, the month comes first. The day must exist in the calendar.
+//   - State: the two-letter code of a US state or territory or of a Canadian province, given as that or by name; other
+//     names in lower case without punctuation and spaces. Country decides: in the United States anything but a state is
+//     dropped, and outside it and Canada no name is taken for theirs (Florida is in Uruguay too).
+//   - Zip: lower-case letters and digits, leading zeros kept. With Country the United States (or a territory of it) the
+//     first five digits; likewise what looks like ZIP+4 (12345-6789) when Country is empty.
+//   - Country: an ISO 3166-1 alpha-2 or alpha-3 code or an English name; UK and EL count as GB and GR, XK is Kosovo.
+//     Meta asks to send it always.
+//   - ExternalID: your own ID, trimmed but otherwise as it is, capitals included, and hashed. Use the same form on
+//     every channel.
+//
+// A value of which nothing usable is left is dropped and the rest of the call is sent; [UserData.Warnings] tells which
+// and why. A digest of another kind (MD5, SHA-1, SHA-224, SHA-384, SHA-512, by its length) makes the call a
+// [ValidationError], in every field: Meta matches SHA-256 only, and hashing a digest again would never match. Should
+// your own IDs be 32 hexadecimal digits, hash them with SHA-256 yourself and hand in the digest.
+//
+// # Differences from Meta's libraries
+//
+// Meta's libraries disagree with each other and with the pages. "Builder" is its newer parameter builder, "business
+// SDKs" are the older normalisers for Python, Ruby, Node, Java and PHP, "mobile SDKs" those for Android and iOS.
+//
+//   - Digests: builder and business SDKs send an MD5 digest as it is (Java any 32 or 64 letters and digits), the mobile
+//     SDKs hash it again. Here it is refused, and only 64 hexadecimal digits count as hashed.
+//   - Invalid values: Android hashes the empty text in their place. Here the key is dropped.
+//   - Unicode: none of them composes accents or removes invisible characters.
+//   - Email: builder drops addresses with letters outside ASCII, PHP cuts such letters out. Here they stay.
+//   - Phone: the mobile SDKs and PHP keep leading zeros, Python and Node take off only some; Java keeps a plus sign,
+//     and Ruby does for US numbers; Python refuses numbers in national form. Here all leading zeros and symbols go.
+//     Builder ignores digits outside ASCII; here they count.
+//   - Names: the business and mobile SDKs keep inner spaces and punctuation, builder keeps punctuation outside ASCII,
+//     such as the typographic apostrophe. Here neither stays.
+//   - City: builder keeps a to z and digits only, so accents vanish and 서울 is lost; the business SDKs remove digits.
+//     Here letters and digits of every script stay.
+//   - State: builder cuts a name it does not know to two letters, so New South Wales becomes "ne"; PHP and Java drop
+//     letters outside a to z; the others know no names. Here states and provinces are mapped and other names kept.
+//   - Zip: builder keeps inner spaces, and it and the business SDKs cut at the first dash in every country, so 100-0001
+//     in Japan becomes 100; none cuts US codes to five digits. Here US codes are cut, and no others.
+//   - Country: builder takes the first two letters of what it does not know, so CHN becomes "ch" and AUT "au"; the
+//     business SDKs refuse or mangle names and alpha-3 codes. Here those are looked up and the unknown dropped.
+//   - Gender: the mobile SDKs take the first letter of any word; Python and Java map no words; builder maps more, such
+//     as king and aunt.
+//   - BirthDate: the business and mobile SDKs reorder nothing. Builder reads no months by name, takes eight digits as
+//     they stand, and does not check the calendar.
+//   - ExternalID: Python, PHP and Node send it unhashed; Android and builder lower-case it, and builder removes inner
+//     spaces; iOS does not trim it.
+//   - Names of keys: the mobile SDKs send "country", and iOS "dob", on /activities. Here they are the documented "cn"
+//     and "db".
+//
+// # JSON and logs
+//
+// JSON holds digests only, under the keys of /activities, and is read back under the same keys; String, the fmt verbs
+// and slog show which keys are set, never a value. Other encoders that read exported fields, such as gob, see plain
+// values: give those [UserData.Hashed].
+//
+// [page]: https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/customer-information-parameters
+// [guide]: https://developers.facebook.com/docs/marketing-api/app-event-api
+type UserData struct {
+	Email      string `json:"em"`
+	Phone      string `json:"ph"` // with country code
+	FirstName  string `json:"fn"`
+	LastName   string `json:"ln"`
+	Gender     string `json:"ge"`
+	BirthDate  string `json:"db"`
+	City       string `json:"ct"`
+	State      string `json:"st"`
+	Zip        string `json:"zp"`
+	Country    string `json:"cn"` // decides how State and Zip are read
+	ExternalID string `json:"external_id"`
+}
+
+// HashUserData returns the SHA-256 digest, in lower-case hexadecimal, of the normal form of value, by the rules of
+// [UserData]. A value that is a SHA-256 digest already comes back in lower case.
+//
+// When nothing usable is left, or value is another kind of digest, it returns "" and a [*ValidationError] that does
+// not repeat the value. State and postal code are read without knowing the country; put them into a [UserData] with
+// their Country where it matters.
+func HashUserData(key UserDataKey, value string) (string, error) {
+	kind, ok := key.kind()
+	if !ok {
+		issue := Issue{Path: "user_data", Rule: RuleUnknown, Message: "the key must be one of the Key constants"}
+		return "", &ValidationError{Issues: []Issue{issue}}
+	}
+	var in normalize.Context
+	if kind == normalize.BirthDate {
+		in.Now = time.Now()
+	}
+	var f hashedField
+	var scratch [scratchLen]byte
+	if p := f.set(scratch[:0], kind, value, &in); p != normalize.None {
+		return "", &ValidationError{Issues: []Issue{userDataIssue(nil, key, p)}}
+	}
+	return string(f.value()), nil
+}
+
+// Hashed returns u with every value replaced by its digest, and with the fields emptied that would be dropped. It is
+// what a queue or a database may hold: hashing it again changes nothing. The error is a [*ValidationError] when u holds
+// a digest other than SHA-256, and then the result is the zero UserData.
+func (u UserData) Hashed() (UserData, error) {
+	fields, err := u.hash()
+	if err != nil {
+		return UserData{}, err
+	}
+	var h UserData
+	for i := range fields {
+		*h.field(fields[i].kind) = string(fields[i].value())
+	}
+	return h, nil
+}
+
+// Warnings lists the fields that are set and will yet not be sent, because nothing usable is in them, and why. It does
+// not repeat values.
+func (u UserData) Warnings() []Issue {
+	var p problems
+	u.warn(nil, &p)
+	return p.issues
+}
+
+// IsZero reports whether no field is set.
+func (u UserData) IsZero() bool { return u == UserData{} }
+
+// String names the keys that are set, without their values.
+func (u UserData) String() string {
+	var b strings.Builder
+	b.WriteString("UserData(")
+	separator := ""
+	for i, key := range userDataKeys {
+		if *u.field(normalize.Key(i)) != "" {
+			b.WriteString(separator + string(key))
+			separator = " "
+		}
+	}
+	b.WriteByte(')')
+	return b.String()
+}
+
+// GoString is String.
+func (u UserData) GoString() string { return u.String() }
+
+// Format writes String for every verb.
+func (u UserData) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(u.String())) }
+
+// LogValue logs String.
+func (u UserData) LogValue() slog.Value { return slog.StringValue(u.String()) }
+
+// MarshalJSON writes the digests, under the keys of /activities. It fails with a [*ValidationError] when u holds a
+// digest other than SHA-256.
+func (u UserData) MarshalJSON() ([]byte, error) {
+	fields, err := u.hash()
+	if err != nil {
+		return nil, err
+	}
+	b := []byte{'{'}
+	for i := range fields {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = append(b, fields[i].key()...)
+		b = append(b, `":"`...)
+		b = append(b, fields[i].value()...)
+		b = append(b, '"')
+	}
+	return append(b, '}'), nil
+}
+
+// validate adds to p what makes a call with u invalid.
+func (u *UserData) validate(at *place, p *problems) {
+	var buf [numUserDataKeys]hashedField
+	u.appendHashed(buf[:0], at, time.Now(), p, nil)
+}
+
+// warn adds to p what of u will be left out.
+func (u *UserData) warn(at *place, p *problems) {
+	var buf [numUserDataKeys]hashedField
+	u.appendHashed(buf[:0], at, time.Now(), nil, p)
+}
+
+// identifies reports whether anything of u will be sent.
+func (u *UserData) identifies() bool {
+	var buf [numUserDataKeys]hashedField
+	return len(u.appendHashed(buf[:0], nil, time.Now(), nil, nil)) > 0
+}
+
+// pairs is u as /activities takes it.
+func (u *UserData) pairs() formenc.Pairs {
+	var buf [numUserDataKeys]hashedField
+	var pairs formenc.Pairs
+	for _, f := range u.appendHashed(buf[:0], nil, time.Now(), nil, nil) {
+		pairs = append(pairs, formenc.Pair{Name: string(f.key()), Value: string(f.value())})
+	}
+	return pairs
+}
+
+// hash returns the fields of u as they are sent, or why u cannot be sent.
+func (u *UserData) hash() ([]hashedField, error) {
+	var refused problems
+	fields := u.appendHashed(make([]hashedField, 0, numUserDataKeys), nil, time.Now(), &refused, nil)
+	return fields, refused.err()
+}
+
+// A hashedField is one key of a UserData as it is sent.
+type hashedField struct {
+	kind   normalize.Key
+	size   int
+	digest [normalize.MaxHashedLen]byte
+}
+
+// key is the field's name on /activities.
+func (f *hashedField) key() UserDataKey { return userDataKeys[f.kind] }
+
+// conversionsKey is the field's name in the Conversions API.
+func (f *hashedField) conversionsKey() string {
+	if f.kind == normalize.CountryCode {
+		return "country"
+	}
+	return string(f.key())
+}
+
+// value is the digest: 64 lower-case hexadecimal digits, and behind them only what a caller's own digest brought along.
+func (f *hashedField) value() []byte { return f.digest[:f.size] }
+
+// scratchLen is room for the normal form of all but absurd values; longer ones are allocated.
+const scratchLen = 256
+
+// set makes f the digest of value, or leaves it as it is and returns why there is none.
+func (f *hashedField) set(scratch []byte, kind normalize.Key, value string, in *normalize.Context) normalize.Problem {
+	form, hashed, p := normalize.Append(scratch, kind, value, in)
+	switch {
+	case p != normalize.None:
+		return p
+	case hashed:
+		f.size = copy(f.digest[:], form)
+	default:
+		sum := sha256.Sum256(form)
+		encodeHex(&f.digest, &sum)
+		f.size = 2 * sha256.Size
+	}
+	f.kind = kind
+	return normalize.None
+}
+
+// encodeHex writes sum to dst in lower-case hexadecimal, eight digits at a time: next to a hash as fast as SHA-256 the
+// two digits at a time of encoding/hex are felt.
+func encodeHex(dst *[normalize.MaxHashedLen]byte, sum *[sha256.Size]byte) {
+	const each = 0x0101010101010101 // times a byte: that byte in all eight places
+	for i := 0; i < len(sum); i += 4 {
+		// Spread four bytes over eight places, a nibble in each.
+		x := uint64(binary.BigEndian.Uint32(sum[i:]))
+		x = (x | x<<16) & 0x0000ffff0000ffff
+		x = (x | x<<8) & 0x00ff00ff00ff00ff
+		x = (x | x<<4) & (each * 0x0f)
+		letters := (x + each*6) >> 4 & each // 1 where the nibble is 10 or more
+		binary.BigEndian.PutUint64(dst[2*i:], x+each*'0'+letters*('a'-'0'-10))
+	}
+}
+
+// appendHashed appends what is sent of u to dst, in a fixed order, and reports the rest with paths below at, or below
+// "user_data" when at is nil: to refused what makes the call invalid, to dropped what is merely left out. Either may be
+// nil. ASCII values cost no allocation when dst has room for numUserDataKeys fields.
+func (u *UserData) appendHashed(dst []hashedField, at *place, now time.Time, refused, dropped *problems) []hashedField {
+	in := normalize.Context{Now: now}
+	if u.State != "" || u.Zip != "" {
+		in.Country = normalize.Country(u.Country)
+	}
+	var scratch [scratchLen]byte
+	for kind := range normalize.Key(numUserDataKeys) {
+		value := *u.field(kind)
+		if value == "" {
+			continue
+		}
+		dst = append(dst, hashedField{})
+		p := dst[len(dst)-1].set(scratch[:0], kind, value, &in)
+		if p == normalize.None {
+			continue
+		}
+		dst = dst[:len(dst)-1]
+		report := dropped
+		if p == normalize.Digest {
+			report = refused
+		}
+		if report != nil {
+			report.issues = append(report.issues, userDataIssue(at, userDataKeys[kind], p))
+		}
+	}
+	return dst
+}
+
+// field returns the field that holds the given kind.
+func (u *UserData) field(kind normalize.Key) *string {
+	switch kind {
+	case normalize.Email:
+		return &u.Email
+	case normalize.Phone:
+		return &u.Phone
+	case normalize.FirstName:
+		return &u.FirstName
+	case normalize.LastName:
+		return &u.LastName
+	case normalize.Gender:
+		return &u.Gender
+	case normalize.BirthDate:
+		return &u.BirthDate
+	case normalize.City:
+		return &u.City
+	case normalize.State:
+		return &u.State
+	case normalize.Zip:
+		return &u.Zip
+	case normalize.CountryCode:
+		return &u.Country
+	default:
+		return &u.ExternalID
+	}
+}
+
+// userDataIssue says what is wrong with the value of key in the UserData at the given place; nil is "user_data".
+func userDataIssue(at *place, key UserDataKey, p normalize.Problem) Issue {
+	if at == nil {
+		at = &place{name: "user_data"}
+	}
+	rule, message := describeProblem(p)
+	return Issue{Path: at.field(string(key)).String(), Rule: rule, Message: message}
+}
+
+// describeProblem puts a problem into words. None of them is the value's.
+func describeProblem(p normalize.Problem) (rule, message string) {
+	switch p {
+	case normalize.TooLong:
+		return RuleLength, "must be at most 1024 bytes"
+	case normalize.Encoding:
+		return RuleFormat, "must be UTF-8"
+	case normalize.Digest:
+		return RuleFormat, "looks like a digest other than SHA-256: give the plain value or its SHA-256"
+	case normalize.EmailForm:
+		return RuleFormat, "must be an e-mail address"
+	case normalize.PhoneLength:
+		return RuleLength, "must have 7 to 15 digits, country code included"
+	case normalize.NoLetter:
+		return RuleFormat, "must have a letter"
+	case normalize.GenderWord:
+		return RuleUnknown, "must be f or m, or an English word for one of them"
+	case normalize.DateForm:
+		return RuleFormat, "must be a date with a four-digit year, such as 19910526 or 5/26/1991"
+	case normalize.Calendar:
+		return RuleRange, "must be a date of the calendar"
+	case normalize.DateRange:
+		return RuleRange, "must lie between 1900 and today"
+	case normalize.StateName:
+		return RuleUnknown, "must be a state of the United States, which the country is"
+	case normalize.ZipForm:
+		return RuleFormat, "must be a postal code, for the United States of at least five digits"
+	case normalize.CountryName:
+		return RuleUnknown, "must be an ISO 3166-1 code or an English country name"
+	default:
+		return RuleRequired, "nothing usable is left after normalisation"
+	}
+}
