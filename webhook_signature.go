@@ -1,0 +1,178 @@
+package appevents
+
+import (
+	"crypto/hmac"
+	"crypto/sha1" //nolint:gosec // accepted only when asked for, see WebhookConfig.AcceptSHA1
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// Why [Verifier.Verify] refuses a delivery. No error carries the signature that would have been right.
+var (
+	// ErrNotSigned means the signature header is missing.
+	ErrNotSigned = errors.New("appevents: webhook is not signed")
+
+	// ErrBadSignatureHeader means the signature header is not "sha256=" and 64 hexadecimal digits.
+	ErrBadSignatureHeader = errors.New("appevents: webhook signature header is malformed")
+
+	// ErrSignatureMismatch means no app secret gives the signature: a forged or altered body, or the secret of
+	// another app.
+	ErrSignatureMismatch = errors.New("appevents: webhook signature does not match")
+)
+
+const (
+	signatureHeader     = "X-Hub-Signature-256"
+	signatureHeaderSHA1 = "X-Hub-Signature"
+	signaturePrefix     = "sha256="
+	signaturePrefixSHA1 = "sha1="
+)
+
+// Verifier checks that a webhook was sent by Meta: X-Hub-Signature-256 must be the HMAC-SHA256 of the raw body under
+// an app secret. It is safe for concurrent use. The zero value accepts nothing.
+//
+// Meta signs the bytes it puts on the wire, so check the body exactly as it was read, before anything decodes,
+// escapes or re-encodes it. A signature says nothing about when it was made: replays are found by
+// [WebhookEvent.DedupeKey].
+//
+// https://developers.facebook.com/docs/messenger-platform/webhooks#validate-payloads
+type Verifier struct {
+	keys []*signingKey
+	sha1 bool
+}
+
+// NewVerifier returns a verifier that accepts what any of the app secrets signed: one for each app that shares the
+// endpoint, or the old and the new one while a secret is being replaced. No secret at all, an empty one and one with
+// white space around it are refused with a [*ConfigError].
+func NewVerifier(appSecrets ...string) (*Verifier, error) {
+	if len(appSecrets) == 0 {
+		return nil, &ConfigError{Field: "NewVerifier", Reason: "needs at least one app secret"}
+	}
+	v := &Verifier{}
+	for i, appSecret := range appSecrets {
+		if reason := secretProblem(appSecret); reason != "" {
+			return nil, &ConfigError{Field: fmt.Sprintf("NewVerifier: app secret %d", i), Reason: reason}
+		}
+		v.keys = append(v.keys, newSigningKey(appSecret))
+	}
+	return v, nil
+}
+
+// secretProblem says why a secret cannot be meant, or "".
+func secretProblem(s string) string {
+	switch {
+	case s == "":
+		return "must not be empty"
+	case strings.TrimSpace(s) != s:
+		return "must not have white space around it"
+	default:
+		return ""
+	}
+}
+
+// AcceptSHA1 returns a verifier that also takes the older X-Hub-Signature header (HMAC-SHA1), when a delivery has no
+// X-Hub-Signature-256. Meta's documentation no longer mentions it; use it only for a sender known to need it.
+func (v *Verifier) AcceptSHA1() *Verifier {
+	return &Verifier{keys: v.keys, sha1: true}
+}
+
+// Verify reports whether body is what the sender signed: nil, [ErrNotSigned], [ErrBadSignatureHeader] or
+// [ErrSignatureMismatch]. All secrets are tried in constant time. It keeps neither argument.
+func (v *Verifier) Verify(body []byte, header http.Header) error {
+	// A present SHA-256 header decides, so that SHA-1 can never be used to get around it.
+	value, prefix, useSHA1 := header.Get(signatureHeader), signaturePrefix, false
+	if value == "" && v.sha1 {
+		value, prefix, useSHA1 = header.Get(signatureHeaderSHA1), signaturePrefixSHA1, true
+	}
+	if value == "" {
+		return ErrNotSigned
+	}
+	size := sha256.Size
+	if useSHA1 {
+		size = sha1.Size
+	}
+	var given [sha256.Size]byte
+	digits, ok := strings.CutPrefix(strings.TrimSpace(value), prefix)
+	if !ok || !decodeHex(given[:size], digits) {
+		return ErrBadSignatureHeader
+	}
+	matched := false
+	for _, key := range v.keys {
+		// No early end: which secret matched must not show in the time taken.
+		if key.matches(body, given[:size], useSHA1) {
+			matched = true
+		}
+	}
+	if !matched {
+		return ErrSignatureMismatch
+	}
+	return nil
+}
+
+// Sign returns the X-Hub-Signature-256 value Meta would send with body, under the first app secret. It is for tests:
+// sign a sample payload and post it to your handler.
+func (v *Verifier) Sign(body []byte) string {
+	if len(v.keys) == 0 {
+		return ""
+	}
+	mac := v.keys[0].sha256.Get().(*macState)
+	defer v.keys[0].sha256.Put(mac)
+	return signaturePrefix + hex.EncodeToString(mac.sum(body))
+}
+
+// String tells how many secrets there are, and none of them.
+func (v *Verifier) String() string { return fmt.Sprintf("appevents.Verifier(%d secrets)", len(v.keys)) }
+
+// Format keeps the secrets out of every fmt verb.
+func (v *Verifier) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, v.String()) }
+
+// signingKey is one app secret, ready to compute with. The pools keep keyed hashes: keying one costs as much as
+// hashing a short message.
+type signingKey struct{ sha256, sha1 sync.Pool }
+
+func newSigningKey(appSecret string) *signingKey {
+	key := []byte(appSecret)
+	return &signingKey{
+		sha256: sync.Pool{New: func() any { return &macState{hash: hmac.New(sha256.New, key)} }},
+		sha1:   sync.Pool{New: func() any { return &macState{hash: hmac.New(sha1.New, key)} }},
+	}
+}
+
+func (k *signingKey) matches(body, given []byte, useSHA1 bool) bool {
+	pool := &k.sha256
+	if useSHA1 {
+		pool = &k.sha1
+	}
+	mac := pool.Get().(*macState)
+	defer pool.Put(mac)
+	return hmac.Equal(mac.sum(body), given)
+}
+
+// macState is a keyed hash with room for its result.
+type macState struct {
+	hash hash.Hash
+	out  [sha256.Size]byte
+}
+
+// sum returns the code of body; it is valid until the next call.
+func (m *macState) sum(body []byte) []byte {
+	m.hash.Reset()
+	m.hash.Write(body)
+	return m.hash.Sum(m.out[:0])
+}
+
+// decodeHex fills dst from exactly as many hexadecimal digits as it takes, of either case.
+func decodeHex(dst []byte, digits string) bool {
+	if len(digits) != hex.EncodedLen(len(dst)) {
+		return false
+	}
+	var src [2 * sha256.Size]byte
+	_, err := hex.Decode(dst, src[:copy(src[:], digits)])
+	return err == nil
+}

@@ -1,0 +1,143 @@
+package appevents_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	appevents "github.com/appevents/appevents-go"
+)
+
+func TestNewVerifier_RefusesUnusableSecrets(t *testing.T) {
+	t.Parallel()
+	for _, secrets := range [][]string{
+		nil, {}, {""}, {"good", ""}, {" "}, {"canary\n"}, {" canary"},
+	} {
+		verifier, err := appevents.NewVerifier(secrets...)
+		var config *appevents.ConfigError
+		require.ErrorAs(t, err, &config, "%q", secrets)
+		require.Nil(t, verifier)
+		require.NotContains(t, err.Error(), "canary")
+	}
+}
+
+func TestVerifier_Verify(t *testing.T) {
+	t.Parallel()
+	verifier, err := appevents.NewVerifier("new", "old")
+	require.NoError(t, err)
+	body := []byte(`{"object":"page","entry":[]}`)
+	sign := func(secret string, body string) string {
+		v, err := appevents.NewVerifier(secret)
+		require.NoError(t, err)
+		return v.Sign([]byte(body))
+	}
+	valid := sign("new", string(body))
+	for _, test := range []struct {
+		name   string
+		header http.Header
+		want   error
+	}{
+		{"first secret", http.Header{"X-Hub-Signature-256": {valid}}, nil},
+		{"second secret", http.Header{"X-Hub-Signature-256": {sign("old", string(body))}}, nil},
+		{"upper case", http.Header{"X-Hub-Signature-256": {"sha256=" + strings.ToUpper(valid[7:])}}, nil},
+		{"white space around", http.Header{"X-Hub-Signature-256": {"  " + valid + "\t"}}, nil},
+		{"other secret", http.Header{"X-Hub-Signature-256": {sign("other", string(body))}}, appevents.ErrSignatureMismatch},
+		{"other body", http.Header{"X-Hub-Signature-256": {sign("new", "{}")}}, appevents.ErrSignatureMismatch},
+		{"one digit off", http.Header{"X-Hub-Signature-256": {valid[:70] + flip(valid[70:71])}}, appevents.ErrSignatureMismatch},
+		{"no headers", nil, appevents.ErrNotSigned},
+		{"no header", http.Header{}, appevents.ErrNotSigned},
+		{"empty", http.Header{"X-Hub-Signature-256": {""}}, appevents.ErrNotSigned},
+		{"blank", http.Header{"X-Hub-Signature-256": {"  "}}, appevents.ErrBadSignatureHeader},
+		{"no prefix", http.Header{"X-Hub-Signature-256": {valid[7:]}}, appevents.ErrBadSignatureHeader},
+		{"prefix only", http.Header{"X-Hub-Signature-256": {"sha256="}}, appevents.ErrBadSignatureHeader},
+		{"other prefix", http.Header{"X-Hub-Signature-256": {"sha1=" + valid[7:]}}, appevents.ErrBadSignatureHeader},
+		{"short", http.Header{"X-Hub-Signature-256": {valid[:len(valid)-2]}}, appevents.ErrBadSignatureHeader},
+		{"long", http.Header{"X-Hub-Signature-256": {valid + "00"}}, appevents.ErrBadSignatureHeader},
+		{"not hexadecimal", http.Header{"X-Hub-Signature-256": {valid[:70] + "g"}}, appevents.ErrBadSignatureHeader},
+		{"sha1 not asked for", http.Header{"X-Hub-Signature": {"sha1=" + strings.Repeat("0", 40)}}, appevents.ErrNotSigned},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			err := verifier.Verify(body, test.header)
+			require.ErrorIs(t, err, test.want)
+			if err != nil {
+				require.NotContains(t, err.Error(), valid[7:])
+			}
+		})
+	}
+	require.NoError(t, verifier.Verify(nil, http.Header{"X-Hub-Signature-256": {sign("new", "")}}))
+}
+
+func flip(digit string) string {
+	if digit == "0" {
+		return "1"
+	}
+	return "0"
+}
+
+func TestVerifier_AcceptSHA1(t *testing.T) {
+	t.Parallel()
+	strict, err := appevents.NewVerifier("test-app-secret")
+	require.NoError(t, err)
+	lenient := strict.AcceptSHA1()
+	body := []byte(`{"object":"page","entry":[]}`)
+	const sha1 = "sha1=8140dad690593c0a964005080d6c445e7921d6f3"
+
+	require.NoError(t, lenient.Verify(body, http.Header{"X-Hub-Signature": {sha1}}))
+	require.NoError(t, lenient.Verify(body, http.Header{"X-Hub-Signature-256": {strict.Sign(body)}}))
+	require.ErrorIs(t, strict.Verify(body, http.Header{"X-Hub-Signature": {sha1}}), appevents.ErrNotSigned)
+	require.ErrorIs(t, lenient.Verify(body[1:], http.Header{"X-Hub-Signature": {sha1}}), appevents.ErrSignatureMismatch)
+	require.ErrorIs(t, lenient.Verify(body, nil), appevents.ErrNotSigned)
+	require.ErrorIs(t, lenient.Verify(body, http.Header{"X-Hub-Signature": {strict.Sign(body)}}),
+		appevents.ErrBadSignatureHeader)
+	require.ErrorIs(t, lenient.Verify(body, http.Header{"X-Hub-Signature": {sha1 + "00"}}), appevents.ErrBadSignatureHeader)
+
+	// A wrong SHA-256 signature is not made good by a right SHA-1 one.
+	require.ErrorIs(t, lenient.Verify(body, http.Header{
+		"X-Hub-Signature":     {sha1},
+		"X-Hub-Signature-256": {"sha256=" + strings.Repeat("0", 64)},
+	}), appevents.ErrSignatureMismatch)
+}
+
+func TestVerifier_ZeroValueAcceptsNothing(t *testing.T) {
+	t.Parallel()
+	var zero appevents.Verifier
+	require.Empty(t, zero.Sign(nil))
+	require.ErrorIs(t, zero.Verify(nil, http.Header{"X-Hub-Signature-256": {"sha256=" + strings.Repeat("0", 64)}}),
+		appevents.ErrSignatureMismatch)
+}
+
+func TestVerifier_IsSafeForConcurrentUse(t *testing.T) {
+	t.Parallel()
+	verifier, err := appevents.NewVerifier("one", "two")
+	require.NoError(t, err)
+	var wait sync.WaitGroup
+	for i := range 8 {
+		wait.Go(func() {
+			for j := range 100 {
+				body := fmt.Appendf(nil, "%d/%d", i, j)
+				signature := verifier.Sign(body)
+				if err := verifier.Verify(body, http.Header{"X-Hub-Signature-256": {signature}}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestVerifier_ShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	verifier, err := appevents.NewVerifier("canary-secret")
+	require.NoError(t, err)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		text := fmt.Sprintf(verb, verifier)
+		require.NotContains(t, text, "canary")
+		require.NotContains(t, text, fmt.Sprintf("%x", "canary-secret"))
+	}
+	require.Equal(t, "appevents.Verifier(1 secrets)", verifier.String())
+}
