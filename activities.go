@@ -58,7 +58,8 @@ type Activity struct {
 	IncludeVideoData bool        `json:"include_video_data,omitzero"`
 
 	// Extra are parameters this package has no field for, sent as they are. Values that Graph wants as lists or
-	// objects must be JSON text. Names that have a field are refused.
+	// objects must be JSON text. They travel with every request of a call that is split. Names that have a field are
+	// refused.
 	Extra map[string]string `json:"extra,omitzero"`
 }
 
@@ -134,9 +135,10 @@ func (c *Client) LogActivity(ctx context.Context, a *Activity) (*ActivityResult,
 		return nil, err
 	}
 	return c.sendEvents(ctx, a.Events, func(events []Event) *request {
-		list := appendEvents(make([]byte, 0, 256*len(events)), events)
-		body := append(make([]byte, 0, len(common)+2*len(list)), common...)
-		return c.activityRequest(opLogActivity, &call, formenc.AppendField(body, "custom_events", list))
+		var buf [1 << 10]byte
+		body := formenc.AppendField(common, "custom_events", appendEvents(buf[:0], events))
+		common = slices.Clip(common) // a further request gets memory of its own
+		return c.activityRequest(opLogActivity, body, a.ClientIP, a.Thread.PageID)
 	})
 }
 
@@ -154,7 +156,7 @@ func (c *Client) LogInstall(ctx context.Context, in *Install) (*ActivityResult, 
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.do(ctx, c.activityRequest(opLogInstall, &call, body))
+	resp, err := c.do(ctx, c.activityRequest(opLogInstall, body, in.ClientIP, ""))
 	if err != nil {
 		return nil, err
 	}
@@ -250,13 +252,19 @@ func (a *activityCall) validate(now time.Time) error {
 		validateEvents(a.events, &p, now)
 	}
 	a.validateIdentity(&p)
-	a.device.validate(field("device"), &p)
+	if !a.device.IsZero() {
+		a.device.validate(field("device"), &p)
+	}
 	a.extInfo.validate(field("ext_info"), &p)
-	a.userData.validate(field("user_data"), &p)
+	if !a.userData.IsZero() {
+		a.userData.validate(field("user_data"), &p)
+	}
 	a.consent.validate(field("consent"), &p)
 	a.dataProcessing.validate(field("data_processing"), &p)
-	a.bundle.validate(field("bundle"), &p)
-	a.measurement.validate(field("measurement"), &p, now)
+	if a.hasAppForm() {
+		a.bundle.validate(field("bundle"), &p)
+		a.measurement.validate(field("measurement"), &p, now)
+	}
 	validateTime(a.installedAt, field("installed_at"), &p, now)
 	if (a.includeDwellData || a.includeVideoData) && !a.considerViews {
 		p.add(field("consider_views"), RuleRequired, "must be true to ask for dwell or video data")
@@ -357,6 +365,9 @@ func (a *activityCall) body() ([]byte, error) {
 	case !a.extInfo.IsZero():
 		dst = formenc.AppendField(dst, "extinfo", a.extInfo.append(nil))
 	}
+	if a.userData.IsZero() && a.device.IsZero() && !a.hasAppForm() && !a.dataProcessing.set() && len(a.extra) == 0 {
+		return dst, nil
+	}
 	values, err := a.groups()
 	if err != nil {
 		return nil, err
@@ -365,11 +376,12 @@ func (a *activityCall) body() ([]byte, error) {
 }
 
 // groups encodes the parameters that few calls have.
-func (a *activityCall) groups() (values url.Values, err error) {
+func (a *activityCall) groups() (url.Values, error) {
 	groups := activityGroups{UserData: a.userData.pairs()}
 	if !a.device.IsZero() {
 		groups.Device = a.device
 	}
+	var err error
 	if groups.appForm, err = a.appForm(); err != nil {
 		return nil, err
 	}
@@ -382,13 +394,9 @@ func (a *activityCall) groups() (values url.Values, err error) {
 			Options: formenc.JSON(options), Country: a.dataProcessing.Country, State: a.dataProcessing.State,
 		}
 	}
-	if len(groups.UserData) > 0 || groups.Device != nil || groups.appForm != nil || groups.processingForm != nil {
-		if values, err = query.Values(&groups); err != nil {
-			return nil, fmt.Errorf("appevents: encode form: %w", err)
-		}
-	}
-	if len(a.extra) > 0 && values == nil {
-		values = make(url.Values, len(a.extra))
+	values, err := query.Values(&groups)
+	if err != nil {
+		return nil, fmt.Errorf("appevents: encode form: %w", err)
 	}
 	for name, value := range a.extra {
 		values.Set(name, value)
@@ -396,9 +404,14 @@ func (a *activityCall) groups() (values url.Values, err error) {
 	return values, nil
 }
 
+// hasAppForm reports whether the call has anything only apps and measurement partners send.
+func (a *activityCall) hasAppForm() bool {
+	return !a.installedAt.IsZero() || a.considerViews || !a.bundle.isZero() || !a.measurement.isZero() ||
+		a.device.PlayerID != ""
+}
+
 func (a *activityCall) appForm() (*appForm, error) {
-	if a.installedAt.IsZero() && !a.considerViews && a.bundle.isZero() && a.measurement.isZero() &&
-		a.device.PlayerID == "" {
+	if !a.hasAppForm() {
 		return nil, nil
 	}
 	form := &appForm{
@@ -435,7 +448,7 @@ func (a *activityCall) appForm() (*appForm, error) {
 	return form, nil
 }
 
-func (c *Client) activityRequest(op string, a *activityCall, body []byte) *request {
+func (c *Client) activityRequest(op string, body []byte, clientIP netip.Addr, related ID) *request {
 	return &request{
 		op:       op,
 		method:   http.MethodPost,
@@ -445,8 +458,8 @@ func (c *Client) activityRequest(op string, a *activityCall, body []byte) *reque
 		noToken:  true,
 		encoding: formEncoding,
 		body:     body,
-		clientIP: a.clientIP,
-		related:  a.thread.PageID,
+		clientIP: clientIP,
+		related:  related,
 	}
 }
 
@@ -556,10 +569,16 @@ func activityParamHome(name string) string {
 
 // validateExtra checks parameters outside the model. home names the field of a parameter that has one.
 func validateExtra(extra map[string]string, home func(string) string, at *place, p *problems) {
+	if len(extra) == 0 {
+		return
+	}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
 		switch name {
 		case "access_token", "appsecret_proof", "appsecret_time":
 			p.add(at.field(name), RuleReserved, "credentials are options of the client")
+			continue
+		case "method", "suppress_http_code":
+			p.add(at.field(name), RuleReserved, "changes what the call or its answer means")
 			continue
 		}
 		if len(name) > 100 || !validParamName(name) {

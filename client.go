@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -599,7 +600,7 @@ func (c *Client) send(ctx context.Context, r *request) (Response, error) {
 	if graphErr == nil {
 		return resp, nil
 	}
-	if invalidator, ok := c.tokens.(TokenInvalidator); ok && graphErr.class() == ErrAuth {
+	if invalidator, ok := c.tokens.(TokenInvalidator); ok && graphErr.Is(ErrAuth) {
 		invalidator.Invalidate(r.scope, cred.token)
 	}
 	return resp, graphErr
@@ -635,9 +636,7 @@ func (c *Client) newRequest(ctx context.Context, r *request, cred credentials) (
 	)
 	if r.method == http.MethodGet {
 		query := make(url.Values, len(r.query)+n)
-		for name, values := range r.query {
-			query[name] = values
-		}
+		maps.Copy(query, r.query)
 		for _, f := range fields[:n] {
 			query.Set(f[0], f[1])
 		}
@@ -711,7 +710,7 @@ func (c *Client) decode(
 		e.TraceID = resp.TraceID
 	}
 	e.RetryAfter = parseRetryAfter(headerValue(h.Header, "Retry-After"), time.Now())
-	if e.class() == ErrThrottled {
+	if e.Is(ErrThrottled) {
 		e.RetryAfter = max(e.RetryAfter, resp.Usage.regainAccess(r.scope.ID, r.related))
 	}
 	e.retired = r.retiredBy != nil && r.retiredBy(e)

@@ -300,8 +300,8 @@ var conversionSubcodes = map[int]string{
 
 // hint is the way out, for the cases where the codes tell.
 func (e *GraphError) hint() string {
-	switch e.class() {
-	case ErrAuth:
+	switch {
+	case e.Is(ErrAuth):
 		if text, ok := authSubcodes[e.Subcode]; ok {
 			return text
 		}
@@ -309,7 +309,7 @@ func (e *GraphError) hint() string {
 			return "check that the app secret belongs to the app"
 		}
 		return "get a new token"
-	case ErrPermission:
+	case e.Is(ErrPermission):
 		switch e.Op {
 		case opLogPageActivity:
 			return "needs the page_events permission and a Page token from someone with the ANALYZE task"
@@ -324,16 +324,16 @@ func (e *GraphError) hint() string {
 			return "needs the ads_read permission"
 		}
 		return "a permission is missing from the token"
-	case ErrThrottled:
+	case e.Is(ErrThrottled):
 		if e.RetryAfter > 0 {
 			return "stay away for " + e.RetryAfter.String()
 		}
 		return "stop calling for a while"
-	case ErrNotFound:
+	case e.Is(ErrNotFound):
 		return "the ID is wrong, or the token cannot see the object"
-	case ErrRetired:
+	case e.Is(ErrRetired):
 		return "log to /activities with LogActivity, or use SendConversions"
-	case ErrInvalidParameter:
+	case e.Is(ErrInvalidParameter):
 		if text, ok := conversionSubcodes[e.Subcode]; ok {
 			return text
 		}

@@ -2,7 +2,6 @@ package appevents_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"testing"
@@ -113,7 +112,7 @@ func TestPacer_WaitEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		require.ErrorIs(t, pacer.Wait(ctx, "901"), context.DeadlineExceeded)
-		require.True(t, errors.Is(appevents.NewPacer().Wait(ctx, ""), context.DeadlineExceeded))
+		require.ErrorIs(t, appevents.NewPacer().Wait(ctx, ""), context.DeadlineExceeded)
 	})
 }
 

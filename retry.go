@@ -66,9 +66,9 @@ func (p RetryPolicy) again(err error, attempt int) bool {
 		return e.Outcome == OutcomeNotSent && e.retryable || e.Outcome == OutcomeUnknown && p.RetryUnknown
 	case *GraphError:
 		if e.unknown {
-			return p.RetryUnknown && e.class() != ErrThrottled
+			return p.RetryUnknown && !e.Is(ErrThrottled)
 		}
-		return e.Transient && e.class() == ErrTransient
+		return e.Transient && e.Is(ErrTransient)
 	}
 	return false
 }

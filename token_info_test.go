@@ -12,9 +12,8 @@ import (
 )
 
 // inspect asks a stand-in that answers with body about the token "canary-input-token".
-func inspect(t *testing.T, status int, body string) (*appevents.TokenInfo, error, *http.Request) { //nolint:revive // the request comes along
+func inspect(t *testing.T, status int, body string) (info *appevents.TokenInfo, seen *http.Request, err error) {
 	t.Helper()
-	var seen *http.Request
 	mock := httpmock.NewMockTransport()
 	mock.RegisterResponder(http.MethodGet, "https://graph.facebook.com/v26.0/debug_token",
 		func(r *http.Request) (*http.Response, error) {
@@ -24,8 +23,8 @@ func inspect(t *testing.T, status int, body string) (*appevents.TokenInfo, error
 	client, err := appevents.New("771", appevents.WithAppSecret("app-secret"),
 		appevents.WithHTTPClient(&http.Client{Transport: mock}))
 	require.NoError(t, err)
-	info, err := client.InspectToken(t.Context(), "canary-input-token")
-	return info, err, seen
+	info, err = client.InspectToken(t.Context(), "canary-input-token")
+	return info, seen, err
 }
 
 const tokenAnswer = `{"data":{"app_id":"771","application":"Demo","type":"PAGE","is_valid":true,"issued_at":1790000000,
@@ -35,7 +34,7 @@ const tokenAnswer = `{"data":{"app_id":"771","application":"Demo","type":"PAGE",
 
 func TestInspectToken_ReadsWhatGraphKnows(t *testing.T) {
 	t.Parallel()
-	info, err, request := inspect(t, http.StatusOK, tokenAnswer)
+	info, request, err := inspect(t, http.StatusOK, tokenAnswer)
 	require.NoError(t, err)
 	require.Equal(t, "canary-input-token", request.URL.Query().Get("input_token"))
 	require.Equal(t, "Bearer 771|app-secret", request.Header.Get("Authorization"))
@@ -105,7 +104,7 @@ func TestTokenInfo_MayLogFor(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			info, err, _ := inspect(t, http.StatusOK, test.answer)
+			info, _, err := inspect(t, http.StatusOK, test.answer)
 			require.NoError(t, err)
 			verdict := info.MayLogFor(test.page)
 			require.Equal(t, test.want, verdict.String())
@@ -130,7 +129,7 @@ func TestInspectToken_ErrorsDoNotShowTheToken(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			info, err, _ := inspect(t, test.status, test.body)
+			info, _, err := inspect(t, test.status, test.body)
 			require.Nil(t, info)
 			var graph *appevents.GraphError
 			require.ErrorAs(t, err, &graph)

@@ -75,15 +75,15 @@ func (u Usage) Max() float64 {
 // regainAccess is the longest wait Graph stated for the given objects, or for any when it named none of them: one
 // header can mix products and businesses.
 func (u Usage) regainAccess(objects ...ID) time.Duration {
-	var own, any time.Duration
+	var own, all time.Duration
 	named := false
 	for _, b := range u.Business {
-		any = max(any, b.RegainAccess)
+		all = max(all, b.RegainAccess)
 		if b.ID != "" && slices.Contains(objects, b.ID) {
 			own, named = max(own, b.RegainAccess), true
 		}
 	}
-	wait := any
+	wait := all
 	if named {
 		wait = own
 	}

@@ -17,10 +17,12 @@ type webhookItem struct {
 	prior *PriorMessage
 	lead  []LeadAnswer
 
-	// The first key that names no event, or names one and has a value of another kind.
+	// The first key that names no event, or names one and has a value of another kind; rather one whose subscription
+	// field is known.
 	strangeKey   string
 	strangeValue string
 	strangeKind  eventKind
+	strangeKnown bool
 	groupFeed    bool
 }
 
@@ -145,9 +147,9 @@ func (p *webhookParser) itemField(it *webhookItem, key string) {
 		readEvent(p, it, key, rankOther, kindCallPermission, p.callPermission)
 	case "group_id":
 		it.groupFeed = true // posts in a group have no key of their own around them
-		it.strange(key, p.scan.Skip())
+		it.strange(key, p.scan.Skip(), kindUnknown)
 	default:
-		it.strange(key, p.scan.Skip())
+		it.strange(key, p.scan.Skip(), kindUnknown)
 	}
 }
 
@@ -178,8 +180,7 @@ func (p *webhookParser) begins(it *webhookItem, key string, rank int, kind event
 		return false
 	case is != jsonscan.Object:
 		p.trouble("must be an object")
-		it.strange(key, p.scan.Skip())
-		it.strangeKind = kind
+		it.strange(key, p.scan.Skip(), kind)
 		return false
 	case it.event != nil && rank >= it.rank:
 		return false
@@ -209,10 +210,11 @@ func (p *webhookParser) messageEvent(it *webhookItem) {
 	}
 }
 
-// strange remembers the first key that makes no typed event.
-func (it *webhookItem) strange(key, value string) {
-	if it.strangeKey == "" {
-		it.strangeKey, it.strangeValue = key, value
+// strange remembers a key that makes no typed event.
+func (it *webhookItem) strange(key, value string, kind eventKind) {
+	known := kind != kindUnknown || fieldOfKey(key) != ""
+	if it.strangeKey == "" || known && !it.strangeKnown {
+		it.strangeKey, it.strangeValue, it.strangeKind, it.strangeKnown = key, value, kind, known
 	}
 }
 
@@ -304,7 +306,10 @@ func (p *webhookParser) changeEvent(change *ChangeEvent) WebhookEvent {
 	// The Test button and some newer fields wrap an item of "messaging". Other fields have values in which the same
 	// words mean something else.
 	if it.event != nil && (it.base.sender != (Party{}) || it.base.recipient != (Party{}) || it.named(change.field)) {
-		it.base.entry, it.base.raw, it.base.field = change.entry, change.raw, change.field
+		it.base.entry, it.base.raw = change.entry, change.raw
+		if it.base.standby = change.field == "standby"; !it.base.standby {
+			it.base.field = change.field
+		}
 		return it.finish()
 	}
 	p.scan = value

@@ -93,13 +93,12 @@ func ParseWebhook(body []byte) (*Payload, error) {
 	p := webhookParser{payload: payload, scan: jsonscan.New(string(body))}
 
 	found := false
-	switch p.scan.Kind() {
-	case jsonscan.Array:
+	if p.scan.Kind() == jsonscan.Array {
 		p.scan.Open(jsonscan.Array)
 		for p.scan.NextElem() {
 			found = p.envelope(true) || found
 		}
-	default:
+	} else {
 		found = p.envelope(false)
 	}
 	switch err := p.scan.End(); {
@@ -230,7 +229,7 @@ func (p *webhookParser) entry() {
 			id, _ := s.ID()
 			entry.ID = ID(id)
 		case "time":
-			entry.Time = unixMillis(p.millis())
+			entry.Time = p.time()
 		case "hop_context":
 			entry.HopContext = p.hopContext()
 		case "messaging":

@@ -172,6 +172,8 @@ func TestParseWebhook_SeveralKeysInOneItem(t *testing.T) {
 		`"pre_checkout":{}`:                                                   "*appevents.UnknownEvent messaging_pre_checkouts",
 		`"checkout_update":{}`:                                                "*appevents.UnknownEvent messaging_checkout_updates",
 		`"call_settings":{"audio_enabled":true}`:                              "*appevents.UnknownEvent call_settings_update",
+		`"recipient_id":"5","call_settings":{}`:                               "*appevents.UnknownEvent call_settings_update",
+		`"new":{},"message":5,"payment":{}`:                                   "*appevents.UnknownEvent messages",
 		`"reaction":[]`:                                                       "*appevents.UnknownEvent message_reactions",
 		`"message":{"mid":"m","is_echo":true},"postback":{"mid":"p"}`:         "*appevents.EchoEvent message_echoes",
 		`"postback":{"mid":"p"},"message":{"mid":"m","is_echo":true}`:         "*appevents.EchoEvent message_echoes",

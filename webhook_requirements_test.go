@@ -377,6 +377,10 @@ func TestWebhook_R14_StandbyIsMarked(t *testing.T) {
 	require.NotEqual(t, events[0].DedupeKey(), events[2].DedupeKey())
 	require.Empty(t, events[1].(*appevents.PostbackEvent).Payload)
 
+	test := hookOnly[*appevents.MessageEvent](t, `{"field":"standby","value":{`+hookPeople+`,"message":{"mid":"m_1"}}}`)
+	require.True(t, test.Standby())
+	require.Equal(t, "messages", test.Field())
+
 	for skip, want := range map[bool]int{false: 3, true: 1} {
 		hook := newHook(t, func(cfg *appevents.WebhookConfig) { cfg.SkipStandby = skip })
 		got := 0

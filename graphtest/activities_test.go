@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/appevents/appevents-go/graphtest"
 	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/graphtest"
 )
 
 // Each case is one rule: what a call must look like to be found wrong, and exactly what is found.

@@ -218,9 +218,9 @@ func (i *inspection) content(field string, v *node) {
 			i.problem(at+".id", "required", "each content needs an id, as a string")
 		}
 		quantity, ok := item.get("quantity")
-		if n, isInt := int64(0), false; !ok {
+		if !ok {
 			i.problem(at+".quantity", "required", "each content needs a quantity")
-		} else if n, isInt = quantity.int64(); !isInt || n < 1 || quantity.kind != kindNumber {
+		} else if n, isInt := quantity.int64(); !isInt || n < 1 || quantity.kind != kindNumber {
 			i.problem(at+".quantity", "int64", "want a whole number, one or more")
 		}
 		if price, ok := item.get("item_price"); ok && price.kind != kindNumber {
@@ -271,10 +271,10 @@ func applyAppEvents(i *inspection) []byte {
 	return []byte(`{"success":true}`)
 }
 
-// isCurrency reports whether s is an active ISO 4217 code.
+// isCurrency reports whether s is an active ISO 4217 code, or one withdrawn since 2025.
 func isCurrency(s string) bool {
-	const codes = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD " +
-		"CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD " +
+	const codes = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD " +
+		"CAD CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD " +
 		"GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR " +
 		"LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK " +
 		"PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND " +

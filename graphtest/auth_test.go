@@ -14,8 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/appevents/appevents-go/graphtest"
 	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/graphtest"
 )
 
 func hmacHex(key, message string) string {

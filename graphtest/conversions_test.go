@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/appevents/appevents-go/graphtest"
 	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/graphtest"
 )
 
 // lead is one valid messaging conversion; edits of the form `"key":value` are appended, `-key` drops a member.

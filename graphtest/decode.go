@@ -118,7 +118,7 @@ func (i *inspection) multipart(body []byte, boundary string) {
 	mr := multipart.NewReader(bytes.NewReader(body), boundary)
 	for len(i.list) <= maxParams {
 		part, err := mr.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		var data []byte

@@ -165,8 +165,7 @@ func request(ctx context.Context, bot any, method string, query url.Values, head
 
 // withoutQuery drops the URL, which holds the verify token, from an error of net/http.
 func withoutQuery(err error) error {
-	var urlErr *url.Error
-	if errors.As(err, &urlErr) {
+	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		return urlErr.Err
 	}
 	return err

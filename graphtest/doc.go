@@ -57,6 +57,6 @@
 //
 // Where Meta's documents are silent or contradict each other the server is lenient in what it refuses and strict in
 // what it notes. It has no rate limits of its own, does not check that a Page and a person belong together, and accepts
-// /page_activities on v20.0 and older although those versions have expired; [WithoutPageActivities] takes it away. Bodies
-// are limited to 8 MiB, the record to [WithMaxCalls] calls, the problems of a call to 1,000.
+// /page_activities on v20.0 and older although those versions have expired; [WithoutPageActivities] takes it away.
+// Bodies are limited to 8 MiB, the record to [WithMaxCalls] calls, the problems of a call to 1,000.
 package graphtest

@@ -13,8 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/appevents/appevents-go/graphtest"
 	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/graphtest"
 )
 
 // Each fault, once over a socket and once in memory: what the caller sees, and whether the data was taken.
@@ -239,8 +240,9 @@ func TestFaults_TimeoutOverSocketEndsWithTheCaller(t *testing.T) {
 	s.Inject(graphtest.Timeout)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
+	req := bot().build(t, s.URL).WithContext(ctx)
 	go func() {
-		resp, err := http.DefaultClient.Do(bot().build(t, s.URL).WithContext(ctx))
+		resp, err := http.DefaultClient.Do(req)
 		if err == nil {
 			resp.Body.Close()
 		}
@@ -258,7 +260,14 @@ func TestFaults_CloseEndsTimeout(t *testing.T) {
 	require.NoError(t, err)
 	s.Inject(graphtest.Timeout)
 	done := make(chan error, 1)
-	go func() { done <- overSocket(t, s, bot()).err }()
+	req := bot().build(t, s.URL)
+	go func() {
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		done <- err
+	}()
 	require.NoError(t, s.Wait(t.Context(), 1))
 	s.Close()
 	require.Error(t, <-done)
@@ -304,8 +313,9 @@ func TestFaults_SlowOverSocketIsSlow(t *testing.T) {
 	s.Inject(graphtest.Slow(time.Hour), graphtest.Drip(time.Hour))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
+	req := bot().build(t, s.URL).WithContext(ctx)
 	go func() {
-		resp, err := http.DefaultClient.Do(bot().build(t, s.URL).WithContext(ctx))
+		resp, err := http.DefaultClient.Do(req)
 		if err == nil {
 			resp.Body.Close()
 		}

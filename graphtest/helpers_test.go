@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/appevents/appevents-go/graphtest"
 	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/graphtest"
 )
 
 // now is the time of the servers in these tests.

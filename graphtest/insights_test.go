@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/appevents/appevents-go/graphtest"
 	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/graphtest"
 )
 
 func insights(object string, pairs ...string) request {

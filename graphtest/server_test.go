@@ -12,9 +12,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/appevents/appevents-go/graphtest"
 	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/graphtest"
 )
 
 // fakeTB records what a helper reports to a test.
@@ -207,7 +208,12 @@ func TestServer_WaitAndObserve(t *testing.T) {
 	t.Parallel()
 	seen := make(chan graphtest.Call, 1)
 	s := graphtest.NewServer(t, graphtest.WithObserver(func(c graphtest.Call) { seen <- c }))
-	go overSocket(t, s, bot())
+	req := bot().build(t, s.URL)
+	go func() {
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			resp.Body.Close()
+		}
+	}()
 	require.NoError(t, s.Wait(t.Context(), 1))
 	require.Equal(t, "fb_mobile_purchase", (<-seen).Events[0].Name)
 

@@ -58,17 +58,29 @@ func AppendField[T string | []byte](dst []byte, name string, value T) []byte {
 
 const upperHex = "0123456789ABCDEF"
 
+// plain marks the bytes that stand for themselves in a form body.
+var plain = func() (t [256]bool) {
+	for _, b := range []byte("-_.~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
+		t[b] = true
+	}
+	return t
+}()
+
 // appendEscaped is url.QueryEscape.
 func appendEscaped[T string | []byte](dst []byte, text T) []byte {
+	done := 0 // text[:done] is written
 	for i := range len(text) {
-		switch b := text[i]; {
-		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '-', b == '_', b == '.', b == '~':
-			dst = append(dst, b)
-		case b == ' ':
+		b := text[i]
+		if plain[b] {
+			continue
+		}
+		dst = append(dst, text[done:i]...)
+		done = i + 1
+		if b == ' ' {
 			dst = append(dst, '+')
-		default:
+		} else {
 			dst = append(dst, '%', upperHex[b>>4], upperHex[b&15])
 		}
 	}
-	return dst
+	return append(dst, text[done:]...)
 }
