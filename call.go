@@ -1,7 +1,6 @@
 package appevents
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,16 +25,26 @@ type Call interface {
 // The words for the kinds of calls in stored form. They must not change: stored calls outlive a version.
 const (
 	callActivity     = "activity"
+	callConversions  = "conversions"
 	callInstall      = "install"
 	callPageActivity = "page_activity"
 )
 
-func (a *Activity) callKind() string     { return callActivity }
-func (in *Install) callKind() string     { return callInstall }
-func (p *PageActivity) callKind() string { return callPageActivity }
+func (a *Activity) callKind() string       { return callActivity }
+func (c *ConversionCall) callKind() string { return callConversions }
+func (in *Install) callKind() string       { return callInstall }
+func (p *PageActivity) callKind() string   { return callPageActivity }
 
 // Scope is [ScopeApp].
 func (a *Activity) Scope() Scope { return Scope{Kind: ScopeApp} }
+
+// Scope is the dataset.
+func (c *ConversionCall) Scope() Scope {
+	if c == nil {
+		return Scope{Kind: ScopeDataset}
+	}
+	return Scope{Kind: ScopeDataset, ID: c.DatasetID}
+}
 
 // Scope is [ScopeApp].
 func (in *Install) Scope() Scope { return Scope{Kind: ScopeApp} }
@@ -64,6 +73,9 @@ func MarshalCall(call Call) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("appevents: marshal call: %w", err)
 	}
+	if string(data) == "null" {
+		return nil, errors.New("appevents: marshal call: the call is nil")
+	}
 	return json.Marshal(storedCall{Kind: call.callKind(), Call: data})
 }
 
@@ -77,6 +89,8 @@ func UnmarshalCall(data []byte) (Call, error) {
 	switch stored.Kind {
 	case callActivity:
 		call = new(Activity)
+	case callConversions:
+		call = new(ConversionCall)
 	case callInstall:
 		call = new(Install)
 	case callPageActivity:
@@ -84,7 +98,7 @@ func UnmarshalCall(data []byte) (Call, error) {
 	default:
 		return nil, errors.New("appevents: unmarshal call: unknown kind of call")
 	}
-	if bytes.Equal(bytes.TrimSpace(stored.Call), []byte("null")) {
+	if !present(stored.Call) {
 		return nil, errors.New("appevents: unmarshal call: no call")
 	}
 	if err := json.Unmarshal(stored.Call, call); err != nil {

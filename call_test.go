@@ -1,0 +1,123 @@
+package appevents_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go"
+)
+
+// storableCalls has one full call of each kind.
+func storableCalls(t *testing.T) map[string]appevents.Call {
+	t.Helper()
+	person := appevents.UserData{Email: "canary@example.com", Phone: "+1 650 555 1212", LastName: "Canarius"}
+	thread := appevents.Thread{PageID: "107001112223334", PSID: "18139494541428835"}
+	event := appevents.Purchase(55.22, "USD")
+	event.Time = time.Now().Add(-time.Hour)
+	event.ID = "order-1"
+	event.Params.Custom = map[string]any{"long": int64(18139494541428835), "note": "gift"}
+	conversion, err := event.Conversion(thread)
+	require.NoError(t, err)
+	conversion.UserData = person
+	return map[string]appevents.Call{
+		"activity": &appevents.Activity{
+			Thread: thread, UserData: person, Consent: appevents.ConsentAllowed, Events: []appevents.Event{event},
+			Extra: map[string]string{"receipt_data": "x"},
+		},
+		"conversions": &appevents.ConversionCall{DatasetID: "5501", Conversions: []appevents.Conversion{conversion}},
+		"install": &appevents.Install{
+			Device: appevents.Device{AdvertiserID: "1111-1111-1111-1111"}, UserData: person,
+			ClientIP: netip.MustParseAddr("192.0.2.1"), Consent: appevents.ConsentDenied, ConsiderViews: true,
+		},
+		"page activity": &appevents.PageActivity{
+			Thread: thread, Target: appevents.TargetPage, Consent: appevents.ConsentAllowed,
+			Events: []appevents.Event{event},
+		},
+	}
+}
+
+func TestMarshalCall_KeepsTheCallAndHashesThePerson(t *testing.T) {
+	t.Parallel()
+	for name, call := range storableCalls(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.NoError(t, call.Validate())
+			stored, err := appevents.MarshalCall(call)
+			require.NoError(t, err)
+			for _, raw := range []string{"canary", "Canarius", "canarius", "650 555", "16505551212"} {
+				require.NotContains(t, string(stored), raw)
+			}
+			back, err := appevents.UnmarshalCall(stored)
+			require.NoError(t, err)
+			require.IsType(t, call, back)
+			require.NoError(t, back.Validate())
+			require.Empty(t, back.Warnings())
+			require.Equal(t, call.Scope(), back.Scope())
+			again, err := appevents.MarshalCall(back)
+			require.NoError(t, err)
+			require.JSONEq(t, string(stored), string(again), "storing twice changes nothing")
+		})
+	}
+}
+
+func TestCall_Scope(t *testing.T) {
+	t.Parallel()
+	calls := storableCalls(t)
+	require.Equal(t, appevents.Scope{Kind: appevents.ScopeApp}, calls["activity"].Scope())
+	require.Equal(t, appevents.Scope{Kind: appevents.ScopeApp}, calls["install"].Scope())
+	require.Equal(t, appevents.Scope{Kind: appevents.ScopePage, ID: "107001112223334"}, calls["page activity"].Scope())
+	require.Equal(t, appevents.Scope{Kind: appevents.ScopeDataset, ID: "5501"}, calls["conversions"].Scope())
+	require.Equal(t, appevents.ScopePage, (*appevents.PageActivity)(nil).Scope().Kind)
+	require.Equal(t, appevents.ScopeDataset, (*appevents.ConversionCall)(nil).Scope().Kind)
+}
+
+func TestCall_NilIsRefused(t *testing.T) {
+	t.Parallel()
+	_, err := appevents.MarshalCall(nil)
+	require.Error(t, err)
+	for _, call := range []appevents.Call{
+		(*appevents.Activity)(nil), (*appevents.Install)(nil), (*appevents.PageActivity)(nil),
+		(*appevents.ConversionCall)(nil),
+	} {
+		var invalid *appevents.ValidationError
+		require.ErrorAs(t, call.Validate(), &invalid)
+		require.Nil(t, call.Warnings())
+		_, err := appevents.MarshalCall(call)
+		require.Error(t, err)
+	}
+}
+
+func TestUnmarshalCall_RefusesWhatIsNoCall(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		``, `null`, `[]`, `{}`, `{"kind":"activity"}`, `{"kind":"activity","call":null}`, `{"kind":"other","call":{}}`,
+		`{"kind":"activity","call":[]}`, `{"kind":"install","call":{"client_ip":"nowhere"}}`,
+	} {
+		_, err := appevents.UnmarshalCall([]byte(text))
+		require.Error(t, err, text)
+	}
+}
+
+func FuzzUnmarshalCall(f *testing.F) {
+	f.Add([]byte(`{"kind":"activity","call":{"thread":{"page_id":"1","psid":2},"events":[{"name":"a","params":{"custom":{"a":1}}}]}}`))
+	f.Add([]byte(`{"kind":"conversions","call":{"dataset_id":"1","conversions":[{"name":"Purchase","data":{"custom":{"a":[]}}}]}}`))
+	f.Add([]byte(`{"kind":"install","call":{"client_ip":"::1","user_data":{"em":"x"}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		call, err := appevents.UnmarshalCall(data)
+		if err != nil {
+			return
+		}
+		_ = call.Validate()
+		_ = call.Warnings()
+		stored, err := appevents.MarshalCall(call)
+		if err != nil {
+			return // a value that JSON cannot hold
+		}
+		back, err := appevents.UnmarshalCall(stored)
+		require.NoError(t, err)
+		require.Equal(t, call.Scope(), back.Scope())
+	})
+}

@@ -1,0 +1,417 @@
+package appevents
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxConversionsPerRequest = 1000    // Meta's limit
+	maxConversionsBody       = 1 << 20 // ours: what any gateway lets through
+
+	// giveUpAfter is how many conversions of a request are tried alone and refused, with none accepted, before the
+	// rest counts as refused for a common reason: a wrong dataset, say.
+	giveUpAfter = 64
+
+	maxConversionMessages = 100
+)
+
+// WithPartnerAgent names the platform that sends conversions for others (partner_agent): fewer than 23 characters, of
+// which at least two are letters. Defaults to none.
+func WithPartnerAgent(name string) Option {
+	return func(b *build) error {
+		letters := 0
+		for i := range len(name) {
+			if l := name[i] | 0x20; 'a' <= l && l <= 'z' {
+				letters++
+			}
+		}
+		if len(name) >= 23 || letters < 2 || !sendable(name) {
+			return optionError("WithPartnerAgent", "want fewer than 23 characters, no spaces, and at least two letters")
+		}
+		b.partnerAgent = name
+		return nil
+	}
+}
+
+// WithTestEventCode shows conversions in the Test Events view of Events Manager under the given code. They still
+// count for measurement and targeting, so drop the option in production. Defaults to none.
+func WithTestEventCode(code string) Option {
+	return func(b *build) error {
+		if code == "" || len(code) > 100 || !sendable(code) {
+			return optionError("WithTestEventCode", "want the code that Events Manager shows")
+		}
+		b.testEventCode = code
+		return nil
+	}
+}
+
+// ConversionsResult is what became of the conversions of a call: Received plus the length of Failed is their number.
+type ConversionsResult struct {
+	// Response describes the last answer that accepted something.
+	Response
+
+	// Received is how many conversions Graph accepted. It does not say whether it recognised the people.
+	Received int `json:"received"`
+
+	// Requests is how many requests were made, repeats not included.
+	Requests int `json:"requests"`
+
+	// Failed lists the others by index.
+	Failed []ConversionFailure `json:"-"`
+
+	// Messages are the warnings Meta sent with its answers, at most 100.
+	Messages []string `json:"messages,omitzero"`
+}
+
+// ConversionFailure is a conversion that was not accepted.
+type ConversionFailure struct {
+	// Index is its place among the conversions of the call.
+	Index int
+
+	// Err says why. [OutcomeOf] tells what became of it: not sent ([*ValidationError], [*CallError]), refused
+	// ([*GraphError]), or unknown ([ErrUnknownOutcome]).
+	Err error
+}
+
+// sharesErr reports whether two failures have the very same error, as those of one request do.
+func (f ConversionFailure) sharesErr(o ConversionFailure) bool {
+	return f.Err == o.Err //nolint:errorlint // identity is what counts
+}
+
+// ConversionsError is the error of a call some of whose conversions were not accepted. [errors.Is] and [errors.As]
+// look through all failures; [OutcomeOf] says unknown if any of them is.
+type ConversionsError struct {
+	Total  int                 // how many conversions the call had
+	Failed []ConversionFailure // by index
+}
+
+// Error counts the failures and names the first of them, one line in all.
+func (e *ConversionsError) Error() string {
+	if e == nil || len(e.Failed) == 0 {
+		return "appevents: some conversions were not accepted"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "appevents: %s: %d of %d not accepted: ", opSendConversions, len(e.Failed), e.Total)
+	for groups, i := 0, 0; i < len(e.Failed); groups++ {
+		if groups == maxIssuesInText {
+			b.WriteString("; and " + strconv.Itoa(len(e.Failed)-i) + " more")
+			break
+		}
+		if groups > 0 {
+			b.WriteString("; ")
+		}
+		last := i // of the neighbours that failed with the same error
+		for last+1 < len(e.Failed) && e.Failed[last+1].sharesErr(e.Failed[i]) &&
+			e.Failed[last+1].Index == e.Failed[last].Index+1 {
+			last++
+		}
+		b.WriteString("conversions[" + strconv.Itoa(e.Failed[i].Index) + "]")
+		if last > i {
+			b.WriteString(" to [" + strconv.Itoa(e.Failed[last].Index) + "]")
+		}
+		b.WriteString(": " + failureText(e.Failed[i].Err))
+		i = last + 1
+	}
+	return b.String()
+}
+
+// failureText is the text of an error without what ConversionsError said before.
+func failureText(err error) string {
+	if err == nil {
+		return "not accepted"
+	}
+	text := strings.TrimPrefix(err.Error(), "appevents: ")
+	return strings.TrimPrefix(text, opSendConversions+": ")
+}
+
+// Unwrap returns the errors of the failures, each once. What is unknown comes first, because it decides what may be
+// done about the whole.
+func (e *ConversionsError) Unwrap() []error {
+	if e == nil {
+		return nil
+	}
+	var unknown, others []error
+	for i, failure := range e.Failed {
+		switch {
+		case i > 0 && failure.sharesErr(e.Failed[i-1]), failure.Err == nil:
+		case OutcomeOf(failure.Err) == OutcomeUnknown:
+			unknown = append(unknown, failure.Err)
+		default:
+			others = append(others, failure.Err)
+		}
+	}
+	if len(unknown) > 0 {
+		// For OutcomeOf, which believes a CallError rather than a GraphError.
+		unknown[0] = &CallError{Op: opSendConversions, Outcome: OutcomeUnknown, Err: unknown[0]}
+	}
+	return append(unknown, others...)
+}
+
+// SendConversions sends conversions to POST /{dataset}/events, in as many requests as it takes: each has at most 1,000
+// conversions and a megabyte. It returns a result always, and an error unless every conversion was accepted: a
+// [*ConversionsError], which holds the same failures as the result, or a [*ValidationError] for a call without
+// conversions.
+//
+// One bad conversion does not spoil the others. Those that are invalid fail here, with a [*ValidationError], and are
+// not sent. Meta refuses a request as a whole for any one conversion in it, without saying for which: a request that
+// it refuses for its content is halved until the bad ones stand alone, which for one among 1,000 takes at most 20
+// further requests, and for any number fewer than two for each conversion. Where 64 of a request, tried alone, are
+// all refused and none was accepted, the rest is not tried: the reason is a common one, a wrong dataset say.
+//
+// Any other failure, a time-out or throttling for example, ends the call: the conversions of that request fail with
+// it, those not yet sent with a [*CallError] that says so. To repeat a call, repeat the conversions in Failed whose
+// outcome allows it, and no others.
+//
+// Messenger needs the permission page_events, Instagram instagram_manage_events, and WhatsApp
+// whatsapp_business_management and whatsapp_business_manage_events, on a token for the dataset ([ScopeDataset]).
+// [Client.EnsureDataset] finds the dataset of a Page or account.
+//
+// https://developers.facebook.com/docs/marketing-api/conversions-api/business-messaging
+func (c *Client) SendConversions(
+	ctx context.Context, datasetID string, conversions ...Conversion,
+) (*ConversionsResult, error) {
+	s := conversionsSender{client: c, dataset: ID(datasetID), result: new(ConversionsResult)}
+	var p problems
+	if len(conversions) == 0 {
+		p.add(field("conversions"), RuleRequired, "must hold at least one conversion")
+		return s.result, p.err()
+	}
+	s.dataset.validate(field("dataset_id"), &p)
+	s.stopped = p.err()
+	s.suffix = c.appendConversionOptions([]byte{']'})
+	now := time.Now()
+	user := make([]hashedField, 0, numUserDataKeys)
+	for i := range conversions {
+		p.issues = p.issues[:0]
+		user = conversions[i].check(user[:0], &p, now)
+		switch {
+		case len(p.issues) > 0:
+			s.fail(i, &ValidationError{Issues: p.under(field("conversions").item(i))})
+		case s.stopped != nil:
+			s.fail(i, s.stopped)
+		default:
+			s.left = len(conversions) - i
+			s.add(ctx, i, &conversions[i], user, now.Unix())
+		}
+	}
+	s.flush(ctx)
+	if len(s.result.Failed) == 0 {
+		return s.result, nil
+	}
+	slices.SortFunc(s.result.Failed, func(a, b ConversionFailure) int { return cmp.Compare(a.Index, b.Index) })
+	return s.result, &ConversionsError{Total: len(conversions), Failed: s.result.Failed}
+}
+
+// appendConversionOptions ends the body of a request with what the client adds to it.
+func (c *Client) appendConversionOptions(dst []byte) []byte {
+	dst = appendText(dst, "partner_agent", c.partnerAgent)
+	dst = appendText(dst, "test_event_code", c.testEventCode)
+	return append(dst, '}')
+}
+
+// conversionsSender is one call of SendConversions.
+type conversionsSender struct {
+	client  *Client
+	dataset ID
+	result  *ConversionsResult
+	stopped error  // what becomes of everything not yet sent, once the call has failed as a whole
+	suffix  []byte // the end of every body
+	left    int    // how many conversions may be yet to come
+
+	// The request under construction.
+	body    []byte // without its suffix
+	pending []encodedConversion
+}
+
+// encodedConversion is a conversion in the body.
+type encodedConversion struct{ index, start, end int }
+
+const conversionsPrefix = `{"data":[`
+
+func (s *conversionsSender) fail(index int, err error) {
+	s.result.Failed = append(s.result.Failed, ConversionFailure{Index: index, Err: err})
+}
+
+// add encodes a conversion into the request, and sends what it no longer fits into.
+func (s *conversionsSender) add(ctx context.Context, index int, c *Conversion, user []hashedField, now int64) {
+	if len(s.pending) == maxConversionsPerRequest {
+		s.flush(ctx)
+	}
+	mark := len(s.body)
+	start := s.open(len(user))
+	s.body = c.append(s.body, user, now)
+	if len(s.body)+len(s.suffix) > maxConversionsBody {
+		own := slices.Clone(s.body[start:])
+		s.body = s.body[:mark]
+		if len(conversionsPrefix)+len(own)+len(s.suffix) > maxConversionsBody {
+			s.fail(index, &ValidationError{Issues: []Issue{{
+				Path: field("conversions").item(index).String(), Rule: RuleLength, Message: "must take less than a megabyte",
+			}}})
+			return
+		}
+		s.flush(ctx)
+		start = s.open(len(user))
+		s.body = append(s.body, own...)
+	}
+	if s.stopped != nil { // by a flush
+		s.fail(index, s.stopped)
+		return
+	}
+	s.pending = append(s.pending, encodedConversion{index: index, start: start, end: len(s.body)})
+}
+
+// open makes room in the body for another conversion, about which so much user data is sent, and returns its place.
+func (s *conversionsSender) open(user int) int {
+	if len(s.pending) > 0 {
+		s.body = append(s.body, ',')
+		return len(s.body)
+	}
+	// Always new memory: a transport may go on reading a body after it was answered.
+	size := min((256+80*user)*min(s.left, maxConversionsPerRequest), maxConversionsBody)
+	s.body = append(make([]byte, 0, size+len(s.suffix)), conversionsPrefix...)
+	return len(s.body)
+}
+
+// flush sends what is pending. What is refused for its content is halved until the bad ones stand alone.
+func (s *conversionsSender) flush(ctx context.Context) {
+	all := s.pending
+	if len(all) == 0 {
+		return
+	}
+	type refusal struct {
+		part []encodedConversion // at least two
+		err  error
+	}
+	var refusals []refusal
+	accepted, alone := false, 0
+	// try sends a part. It notes what was refused, so that nothing but an accepted part or the end of the call is left
+	// to its caller.
+	try := func(part []encodedConversion, body []byte) (ok bool) {
+		err := s.send(ctx, body, len(part))
+		switch {
+		case err == nil:
+			accepted = true
+			return true
+		case !refusesContent(err):
+			s.end(part, err)
+		case len(part) == 1:
+			s.fail(part[0].index, err)
+			alone++
+		default:
+			refusals = append(refusals, refusal{part, err})
+		}
+		return false
+	}
+	try(all, append(s.body, s.suffix...))
+	for len(refusals) > 0 {
+		last := len(refusals) - 1
+		r := refusals[last]
+		refusals = refusals[:last]
+		if s.stopped != nil || !accepted && alone >= giveUpAfter {
+			s.leave(r.part, r.err)
+			continue
+		}
+		half := len(r.part) / 2
+		left, right := r.part[:half], r.part[half:]
+		switch ok := try(left, s.bodyOf(left)); {
+		case s.stopped != nil:
+			s.leave(right, r.err)
+		case ok && len(right) > 1:
+			refusals = append(refusals, refusal{right, r.err}) // no need to ask: the bad one is here
+		default:
+			try(right, s.bodyOf(right))
+		}
+	}
+	s.pending, s.body = s.pending[:0], nil
+}
+
+// bodyOf returns the body of a request for a part of what is pending.
+func (s *conversionsSender) bodyOf(part []encodedConversion) []byte {
+	content := s.body[part[0].start:part[len(part)-1].end]
+	body := make([]byte, 0, len(conversionsPrefix)+len(content)+len(s.suffix))
+	body = append(append(body, conversionsPrefix...), content...)
+	return append(body, s.suffix...)
+}
+
+// refusesContent reports whether Graph refused a request for what is in it, so that a part of it may pass.
+func refusesContent(err error) bool {
+	graph, ok := err.(*GraphError) //nolint:errorlint // send returns it unwrapped
+	return ok && !graph.unknown && graph.Code == 100 && graph.class() == ErrInvalidParameter
+}
+
+// end fails a part with err, and with it the call: what has not been sent yet will not be.
+func (s *conversionsSender) end(part []encodedConversion, err error) {
+	for _, c := range part {
+		s.fail(c.index, err)
+	}
+	s.stopped = err
+	if OutcomeOf(err) != OutcomeNotSent {
+		s.stopped = &CallError{
+			Op: opSendConversions, Outcome: OutcomeNotSent, Err: errors.New("an earlier request of the call failed"),
+		}
+	}
+}
+
+// leave fails a part that was refused as a whole and is not looked into: Graph acted on none of it.
+func (s *conversionsSender) leave(part []encodedConversion, refusal error) {
+	err := &CallError{
+		Op: opSendConversions, Outcome: OutcomeNotSent,
+		Err: fmt.Errorf("refused together with others, and not tried alone: %w", refusal),
+	}
+	for _, c := range part {
+		s.fail(c.index, err)
+	}
+}
+
+// send makes a request of n conversions and checks that all of them arrived.
+func (s *conversionsSender) send(ctx context.Context, body []byte, n int) error {
+	resp, err := s.client.do(ctx, &request{
+		op:       opSendConversions,
+		method:   http.MethodPost,
+		path:     []string{string(s.dataset), string(EdgeConversions)},
+		version:  s.client.graphVersion(),
+		scope:    Scope{Kind: ScopeDataset, ID: s.dataset},
+		encoding: jsonEncoding,
+		body:     body,
+	})
+	if call, ok := err.(*CallError); !ok || call.Attempts > 0 { //nolint:errorlint // do returns it unwrapped
+		s.result.Requests++
+	}
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Received json.Number       `json:"events_received"`
+		Messages []json.RawMessage `json:"messages"`
+	}
+	_ = json.Unmarshal(resp.Raw, &answer)
+	if received, err := answer.Received.Int64(); err != nil || received != int64(n) {
+		message := "the answer does not say how many events were received"
+		if err == nil {
+			message = fmt.Sprintf("%d events were sent, %d received", n, received)
+		}
+		e := resp.unusable(opSendConversions, message)
+		e.unknown = true
+		return e
+	}
+	s.result.Response = resp
+	s.result.Received += n
+	for _, message := range answer.Messages {
+		if len(s.result.Messages) == maxConversionMessages {
+			break
+		}
+		text := string(message)
+		_ = json.Unmarshal(message, &text) // the text of a string, else the JSON
+		s.result.Messages = append(s.result.Messages, text)
+	}
+	return nil
+}

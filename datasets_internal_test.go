@@ -1,0 +1,30 @@
+package appevents
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDatasetCache_IsBounded(t *testing.T) {
+	t.Parallel()
+	transport := httpmock.NewMockTransport()
+	transport.RegisterNoResponder(httpmock.NewStringResponder(http.StatusOK, `{"id":"5501"}`))
+	client, err := New("771", WithAccessToken("t"), WithHTTPClient(&http.Client{Transport: transport}))
+	require.NoError(t, err)
+	cache, err := NewDatasetCache(client)
+	require.NoError(t, err)
+	done := make(chan struct{})
+	close(done)
+	for i := range maxCachedDatasets {
+		cache.entries[ID(strconv.Itoa(i+1))] = &datasetEntry{done: done}
+	}
+	id, err := cache.Ensure(t.Context(), ID(strings.Repeat("9", 18)))
+	require.NoError(t, err)
+	require.Equal(t, "5501", id)
+	require.Len(t, cache.entries, maxCachedDatasets)
+}

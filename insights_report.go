@@ -1,0 +1,179 @@
+package appevents
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// InsightsReport is an insights query that Meta runs in the background, for ranges too large for one request. It is
+// safe for concurrent use, and outlives the program: keep ID, and call [Client.InsightsReport] with it.
+//
+//	report, err := client.StartInsightsReport(ctx, "act_15", query)
+//	…
+//	if err := report.Wait(ctx, nil); err != nil { … }
+//	for row, err := range report.Rows(ctx) { … }
+//
+// https://developers.facebook.com/docs/marketing-api/insights/best-practices#asynchronous
+type InsightsReport struct {
+	client *Client
+	id     ID
+	scope  Scope
+	limit  int
+}
+
+// ReportStatus is how far a report has come.
+type ReportStatus struct {
+	// State is Meta's word for it: one of the Job constants, or another.
+	State string
+
+	// Percent is how much is done, 0 to 100.
+	Percent int
+}
+
+// The states of a report.
+const (
+	JobNotStarted = "Job Not Started"
+	JobStarted    = "Job Started"
+	JobRunning    = "Job Running"
+	JobCompleted  = "Job Completed"
+	JobFailed     = "Job Failed"
+	JobSkipped    = "Job Skipped"
+)
+
+// Done reports whether the rows can be read.
+func (s ReportStatus) Done() bool { return s.State == JobCompleted }
+
+// failed reports whether they never will.
+func (s ReportStatus) failed() bool { return s.State == JobFailed || s.State == JobSkipped }
+
+// StartInsightsReport has Meta run a query in the background: POST /{object}/insights. Its arguments and errors are
+// those of [Client.Insights].
+func (c *Client) StartInsightsReport(ctx context.Context, objectID string, q InsightsQuery) (*InsightsReport, error) {
+	params, err := q.params(objectID)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.do(ctx, &request{
+		op:      opInsightsReport,
+		method:  http.MethodPost,
+		path:    []string{objectID, "insights"},
+		version: c.graphVersion(),
+		scope:   insightsScope(objectID),
+		body:    []byte(params.Encode()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		ID ID `json:"report_run_id"`
+	}
+	err = json.Unmarshal(resp.Raw, &answer)
+	if rule, _ := answer.ID.issue(); err != nil || rule != "" {
+		return nil, resp.unusable(opInsightsReport, "the answer holds no report ID")
+	}
+	return &InsightsReport{client: c, id: answer.ID, scope: insightsScope(objectID), limit: q.PageSize}, nil
+}
+
+// InsightsReport returns a report started earlier, for the same object.
+func (c *Client) InsightsReport(objectID string, id ID) (*InsightsReport, error) {
+	var p problems
+	validateInsightsObject(objectID, &p)
+	id.validate(field("id"), &p)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return &InsightsReport{client: c, id: id, scope: insightsScope(objectID)}, nil
+}
+
+// ID returns the report's ID.
+func (r *InsightsReport) ID() ID { return r.id }
+
+// Status asks how far the report has come. A report that failed is a [*GraphError] with Meta's reason.
+func (r *InsightsReport) Status(ctx context.Context) (ReportStatus, error) {
+	fields := "async_status,async_percent_completion"
+	if version, _ := parseGraphVersion(r.client.graphVersion()); version.major >= 25 {
+		fields += ",error_code,error_subcode,error_message,error_user_title,error_user_msg" // older ones do not know these
+	}
+	resp, err := r.client.do(ctx, &request{
+		op:      opInsightsReport,
+		method:  http.MethodGet,
+		path:    []string{string(r.id)},
+		name:    "report",
+		version: r.client.graphVersion(),
+		scope:   r.scope,
+		query:   url.Values{"fields": {fields}},
+	})
+	if err != nil {
+		return ReportStatus{}, err
+	}
+	var answer struct {
+		State     lenientText   `json:"async_status"`
+		Percent   lenientNumber `json:"async_percent_completion"`
+		Code      lenientNumber `json:"error_code"`
+		Subcode   lenientNumber `json:"error_subcode"`
+		Message   lenientText   `json:"error_message"`
+		UserTitle lenientText   `json:"error_user_title"`
+		UserText  lenientText   `json:"error_user_msg"`
+	}
+	if err := json.Unmarshal(resp.Raw, &answer); err != nil || answer.State == "" {
+		return ReportStatus{}, resp.unusable(opInsightsReport, "the answer holds no status")
+	}
+	status := ReportStatus{State: string(answer.State), Percent: int(min(answer.Percent, 100))}
+	if status.failed() {
+		e := resp.unusable(opInsightsReport, "the report ended as "+strconv.Quote(status.State))
+		if answer.Message != "" {
+			e.Message += ": " + string(answer.Message)
+		}
+		e.Code, e.Subcode = int(min(answer.Code, 1<<31)), int(min(answer.Subcode, 1<<31))
+		e.UserTitle, e.UserMessage = string(answer.UserTitle), string(answer.UserText)
+		return status, e
+	}
+	return status, nil
+}
+
+// maxReportPolls bounds Wait: with pollDelays, about two hours.
+const maxReportPolls = 300
+
+// pollDelays are the waits between looks at a report: from one second, doubling, to half a minute.
+var pollDelays = RetryPolicy{BaseDelay: time.Second, MaxDelay: 30 * time.Second}
+
+// Wait returns nil once the report is complete. It looks at growing intervals, of half a minute at most, and gives up
+// with [ErrTransient] after about two hours; the report may then be waited for again. progress, unless nil, is called
+// after every look, on the caller's goroutine.
+func (r *InsightsReport) Wait(ctx context.Context, progress func(ReportStatus)) error {
+	var status ReportStatus
+	for poll := 1; poll <= maxReportPolls; poll++ {
+		var err error
+		if status, err = r.Status(ctx); err != nil {
+			return err
+		}
+		if progress != nil {
+			progress(status)
+		}
+		if status.Done() {
+			return nil
+		}
+		if err := sleep(ctx, pollDelays.delay(poll)); err != nil {
+			return &CallError{Op: opInsightsReport, Outcome: OutcomeNotSent, Err: err}
+		}
+	}
+	return &GraphError{
+		Op: opInsightsReport, StatusCode: http.StatusOK, Transient: true,
+		Message: "the report is not complete but " + strconv.Quote(status.State) + ", " +
+			strconv.Itoa(status.Percent) + " percent",
+	}
+}
+
+// Rows reads the rows of a complete report, as [Client.Insights] does.
+func (r *InsightsReport) Rows(ctx context.Context) iter.Seq2[InsightsRow, error] {
+	params := url.Values{}
+	if r.limit > 0 {
+		params.Set("limit", strconv.Itoa(r.limit))
+	}
+	return r.client.insightsRows(ctx, string(r.id), r.scope, params)
+}

@@ -1,0 +1,284 @@
+package appevents
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"strings"
+)
+
+// The actions people take in conversations after an ad, as insights count them.
+const (
+	// ActionLeadGrouped counts leads on Meta's surfaces, those reported with [LeadSubmitted] included.
+	ActionLeadGrouped = "onsite_conversion.lead_grouped"
+
+	ActionConversationStarted = "onsite_conversion.messaging_conversation_started_7d"
+	ActionConversationReplied = "onsite_conversion.messaging_conversation_replied_7d"
+	ActionFirstReply          = "onsite_conversion.messaging_first_reply"
+	ActionConnection          = "onsite_conversion.total_messaging_connection"
+	ActionWelcomeMessageView  = "onsite_conversion.messaging_welcome_message_view"
+
+	// ActionLead is a total that overlaps the others: do not add it to them.
+	ActionLead = "lead"
+)
+
+// InsightsRow is one row of insights. Columns that were not asked for, or that Graph left out, are zero.
+// [InsightsRow.Text] reads those without a field.
+type InsightsRow struct {
+	AccountID                    ID
+	CampaignID, AdSetID, AdID    ID
+	CampaignName                 string
+	AdSetName, AdName            string
+	AccountName, AccountCurrency string
+
+	// DateStart and DateStop are the first and the last day the row is about: "2026-11-01".
+	DateStart, DateStop string
+
+	// Spend is in the currency of the ad account.
+	Spend, Impressions, Reach, Clicks Decimal
+
+	Actions       []ActionStat // how often something was done
+	ActionValues  []ActionStat // what it was worth
+	CostPerAction []ActionStat // what one cost
+
+	// Raw is the row as Graph sent it.
+	Raw json.RawMessage
+
+	columns map[string]json.RawMessage
+}
+
+// UnmarshalJSON reads a row. A number that is none is an error; a text of another kind stays empty.
+func (r *InsightsRow) UnmarshalJSON(data []byte) error {
+	var columns map[string]json.RawMessage
+	if err := json.Unmarshal(data, &columns); err != nil {
+		return err
+	}
+	*r = InsightsRow{Raw: bytes.Clone(data), columns: columns}
+	for name, to := range map[string]*ID{
+		"account_id": &r.AccountID, "campaign_id": &r.CampaignID, "adset_id": &r.AdSetID, "ad_id": &r.AdID,
+	} {
+		*to = ID(r.Text(name))
+	}
+	for name, to := range map[string]*string{
+		"account_name": &r.AccountName, "account_currency": &r.AccountCurrency, "campaign_name": &r.CampaignName,
+		"adset_name": &r.AdSetName, "ad_name": &r.AdName, "date_start": &r.DateStart, "date_stop": &r.DateStop,
+	} {
+		*to = r.Text(name)
+	}
+	for name, to := range map[string]any{
+		"spend": &r.Spend, "impressions": &r.Impressions, "reach": &r.Reach, "clicks": &r.Clicks,
+		"actions": &r.Actions, "action_values": &r.ActionValues, "cost_per_action_type": &r.CostPerAction,
+	} {
+		if column, ok := columns[name]; ok {
+			if err := json.Unmarshal(column, to); err != nil {
+				return columnError(name)
+			}
+		}
+	}
+	return nil
+}
+
+// columnError names a column of an unexpected kind.
+type columnError string
+
+func (e columnError) Error() string { return "cannot read column " + string(e) }
+
+// MarshalJSON writes Raw.
+func (r InsightsRow) MarshalJSON() ([]byte, error) {
+	if r.Raw == nil {
+		return []byte("{}"), nil
+	}
+	return r.Raw, nil
+}
+
+// Text returns the text of a column, that of a breakdown for example, or the digits of a number; "" when the row has
+// no such column or another kind of value in it.
+func (r InsightsRow) Text(column string) string {
+	raw := r.columns[column]
+	var text string
+	switch {
+	case len(raw) == 0:
+	case raw[0] == '"':
+		_ = json.Unmarshal(raw, &text)
+	case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
+		text = string(raw)
+	}
+	return text
+}
+
+// Action returns how often an action was taken, by the attribution the query asked for; an action that is not in the
+// row was never taken. Where a breakdown split it, the parts are added up.
+func (r InsightsRow) Action(actionType string) Decimal { return sum(r.Actions, actionType) }
+
+// Leads returns the leads: [ActionLeadGrouped].
+func (r InsightsRow) Leads() Decimal { return r.Action(ActionLeadGrouped) }
+
+// ConversationsStarted returns the new conversations: [ActionConversationStarted].
+func (r InsightsRow) ConversationsStarted() Decimal { return r.Action(ActionConversationStarted) }
+
+// CostPerLead returns Spend divided by Leads, rounded half away from zero to the given number of decimals, 0 to 18. ok
+// is false when there were no leads. Meta's own figure is in CostPerAction.
+func (r InsightsRow) CostPerLead(decimals int) (cost Decimal, ok bool) {
+	leads := r.Leads().rat()
+	if leads.Sign() == 0 {
+		return "0", false
+	}
+	return Decimal(new(big.Rat).Quo(r.Spend.rat(), leads).FloatString(min(max(decimals, 0), 18))), true
+}
+
+// ActionStat is a figure about one type of action.
+type ActionStat struct {
+	// Type names the action: [ActionLeadGrouped] and many others.
+	Type string
+
+	// Value is the figure.
+	Value Decimal
+
+	// Windows are the figures by attribution window, for those the query asked for.
+	Windows map[AttributionWindow]Decimal
+
+	// Breakdowns say which part of the actions this is about, by the names of the query's ActionBreakdowns.
+	Breakdowns map[string]string
+}
+
+// UnmarshalJSON reads Graph's form, in which windows and breakdowns stand beside the value.
+func (s *ActionStat) UnmarshalJSON(data []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	*s = ActionStat{}
+	for name, raw := range members {
+		switch {
+		case name == "action_type":
+			_ = json.Unmarshal(raw, &s.Type)
+		case name == "value":
+			if err := json.Unmarshal(raw, &s.Value); err != nil {
+				return err
+			}
+		case isWindow(name):
+			var value Decimal
+			if err := json.Unmarshal(raw, &value); err != nil {
+				return err
+			}
+			if s.Windows == nil {
+				s.Windows = make(map[AttributionWindow]Decimal)
+			}
+			s.Windows[AttributionWindow(name)] = value
+		default:
+			var text string
+			if json.Unmarshal(raw, &text) == nil {
+				if s.Breakdowns == nil {
+					s.Breakdowns = make(map[string]string)
+				}
+				s.Breakdowns[name] = text
+			}
+		}
+	}
+	return nil
+}
+
+// isWindow reports whether a member of an ActionStat is the figure of an attribution window: "7d_click", "dda".
+func isWindow(name string) bool {
+	switch AttributionWindow(name) {
+	case WindowDataDriven, WindowDefault, WindowSKAdNetClick, WindowSKAdNetView:
+		return true
+	}
+	days, kind, ok := strings.Cut(name, "d_")
+	return ok && digits(days) && kind != ""
+}
+
+// sum adds up the figures of one type of action.
+func sum(stats []ActionStat, actionType string) Decimal {
+	var total Decimal
+	for _, s := range stats {
+		if s.Type == actionType {
+			total = total.Add(s.Value)
+		}
+	}
+	return total.plain()
+}
+
+// Decimal is a number as Graph writes it: exact decimal text such as "88.10". The zero value, "", is 0.
+type Decimal string
+
+// maxDecimal bounds the length of a number.
+const maxDecimal = 64
+
+// UnmarshalJSON reads a JSON number without an exponent, or a string holding one. Null and "" are 0.
+func (d *Decimal) UnmarshalJSON(data []byte) error {
+	text := string(data)
+	if text == "null" {
+		*d = ""
+		return nil
+	}
+	if len(data) > 0 && data[0] == '"' {
+		if err := json.Unmarshal(data, &text); err != nil {
+			return err
+		}
+	}
+	if text != "" && !validDecimal(text) {
+		return errNotDecimal
+	}
+	*d = Decimal(text)
+	return nil
+}
+
+var errNotDecimal = errors.New("not a decimal number")
+
+func validDecimal(s string) bool {
+	if len(s) > maxDecimal {
+		return false
+	}
+	whole, fraction, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	return digits(whole) && (!point || digits(fraction))
+}
+
+// String returns the text, "0" for the zero value.
+func (d Decimal) String() string { return string(d.plain()) }
+
+func (d Decimal) plain() Decimal {
+	if d == "" {
+		return "0"
+	}
+	return d
+}
+
+// IsZero reports whether the number is 0, whatever it looks like.
+func (d Decimal) IsZero() bool { return d.rat().Sign() == 0 }
+
+// Int64 returns the number as an integer; ok is false when it is none, or too large.
+func (d Decimal) Int64() (n int64, ok bool) {
+	r := d.rat()
+	if !r.IsInt() || !r.Num().IsInt64() {
+		return 0, false
+	}
+	return r.Num().Int64(), true
+}
+
+// Float64 returns the nearest float64, for charts; money is better added with [Decimal.Add].
+func (d Decimal) Float64() float64 {
+	f, _ := d.rat().Float64()
+	return f
+}
+
+// Add returns the exact sum, with as many decimals as the longer of the two.
+func (d Decimal) Add(o Decimal) Decimal {
+	return Decimal(new(big.Rat).Add(d.rat(), o.rat()).FloatString(max(d.decimals(), o.decimals())))
+}
+
+func (d Decimal) decimals() int {
+	_, fraction, _ := strings.Cut(string(d), ".")
+	return len(fraction)
+}
+
+// rat is the number; a text that is none, which only the caller can have made, counts as 0.
+func (d Decimal) rat() *big.Rat {
+	if r := new(big.Rat); validDecimal(string(d)) {
+		if _, ok := r.SetString(string(d)); ok {
+			return r
+		}
+	}
+	return new(big.Rat)
+}
