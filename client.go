@@ -389,7 +389,7 @@ func (r *Response) redact(secrets []string) {
 		b.ID, b.Type = ID(redact.Text(string(b.ID), secrets...)), redact.Text(b.Type, secrets...)
 		b.Tier = redact.Text(b.Tier, secrets...)
 	}
-	r.Raw = json.RawMessage(redact.Text(string(r.Raw), secrets...))
+	r.Raw = redact.Bytes(r.Raw, secrets...)
 }
 
 // The operations, as errors, logs and observers name them.

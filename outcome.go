@@ -39,14 +39,15 @@ func (o Outcome) String() string {
 // OutcomeOf returns what became of the call that failed with err: [OutcomeAccepted] for nil, [OutcomeNotSent],
 // [OutcomeRefused] or [OutcomeUnknown] for errors of this package, and [OutcomeNone] for any other error.
 func OutcomeOf(err error) Outcome {
+	if err == nil {
+		return OutcomeAccepted
+	}
 	var (
 		graph   *GraphError
 		call    *CallError
 		invalid *ValidationError
 	)
 	switch {
-	case err == nil:
-		return OutcomeAccepted
 	case errors.As(err, &call): // first: it may hold the GraphError of an earlier request
 		return call.Outcome
 	case errors.As(err, &graph):

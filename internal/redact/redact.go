@@ -27,6 +27,16 @@ func Text(s string, secrets ...string) string {
 	return s
 }
 
+// Bytes is Text for bytes. It returns b itself when no secret fits into it.
+func Bytes(b []byte, secrets ...string) []byte {
+	for _, secret := range secrets {
+		if minSecret <= len(secret) && len(secret) <= len(b) {
+			return []byte(Text(string(b), secrets...))
+		}
+	}
+	return b
+}
+
 // URL returns raw without user info, query and fragment.
 func URL(raw string) string {
 	if i := strings.IndexAny(raw, "?#"); i >= 0 {
