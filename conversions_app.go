@@ -60,10 +60,7 @@ func (a *Activity) Conversions() ([]Conversion, error) {
 	all := make([]Conversion, len(a.Events))
 	for i := range a.Events {
 		c := a.Events[i].convert(field("events").item(i), &p, app != nil)
-		c.App, c.UserData, c.DataProcessing = app, a.UserData, a.DataProcessing
-		if app == nil {
-			c.Thread = a.Thread
-		}
+		c.Thread, c.App, c.UserData, c.DataProcessing = a.Thread, app, a.UserData, a.DataProcessing
 		all[i] = c
 	}
 	if err := p.err(); err != nil {

@@ -120,10 +120,23 @@ func TestActivity_Conversions_OfADevice(t *testing.T) {
 	again, err := activity.Conversions()
 	require.NoError(t, err)
 	require.Equal(t, all, again)
-	activity.Device.AdvertiserID = "48400000-8cf0-11bd-b23e-10b96e40000d"
-	other, err := activity.Conversions()
-	require.NoError(t, err)
-	require.NotEqual(t, all[1].ID, other[1].ID)
+	seen := map[string]string{all[1].ID: "the device"}
+	for name, change := range map[string]func(a *appevents.Activity){
+		"another device": func(a *appevents.Activity) { a.Device.AdvertiserID = "48400000-8cf0-11bd-b23e-10b96e40000d" },
+		"anonymous ID":   func(a *appevents.Activity) { a.Device.AnonID = "XZ1" },
+		"user ID":        func(a *appevents.Activity) { a.Device.UserID = "7" },
+		"vendor ID":      func(a *appevents.Activity) { a.Device.VendorID = "7" },
+		"package":        func(a *appevents.Activity) { a.ExtInfo.PackageName = "com.example" },
+		"user data":      func(a *appevents.Activity) { a.UserData.Email = "a@example.com" },
+		"another person": func(a *appevents.Activity) { a.UserData.Email = "b@example.com" },
+	} {
+		changed := appActivity()
+		change(changed)
+		other, err := changed.Conversions()
+		require.NoError(t, err)
+		require.NotContains(t, seen, other[1].ID, name)
+		seen[other[1].ID] = name
+	}
 
 	graph := graphtest.New()
 	client := mustClient(t, appevents.WithAccessToken(coreToken), appevents.WithHTTPClient(&http.Client{Transport: graph}))
@@ -131,6 +144,15 @@ func TestActivity_Conversions_OfADevice(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, graph.Problems())
 	require.Equal(t, "app", graph.Calls()[0].Events[1].Source)
+}
+
+func TestConversion_Validate_SaysWhyAPersonIsNotNamed(t *testing.T) {
+	t.Parallel()
+	c := appConversion()
+	c.App.Device = appevents.Device{}
+	require.ErrorContains(t, c.Validate(), "user_data: name the person: ")
+	c.UserData.City = "Paris"
+	require.ErrorContains(t, c.Validate(), "user_data: fits too many people: ")
 }
 
 func TestActivity_Conversions_OfAThread(t *testing.T) {

@@ -165,8 +165,5 @@ func appendAny(dst []byte, value any) []byte {
 
 // dropComma removes the comma that the first member of an object brought; open is where it stands, if there is one.
 func dropComma(dst []byte, open int) []byte {
-	if open == len(dst) {
-		return dst
-	}
-	return append(dst[:open], dst[open+1:]...)
+	return append(dst[:open], dst[min(open+1, len(dst)):]...)
 }

@@ -29,6 +29,7 @@ func TestEvent_Conversion_Names(t *testing.T) {
 		c, err := appevents.Event{Name: event}.Conversion(convThread())
 		require.NoError(t, err, event)
 		require.Equal(t, want, c.Name)
+		require.Zero(t, c.Data)
 	}
 	// What conversations do not know, an app may still report.
 	app := map[appevents.EventName]appevents.ConversionName{
@@ -209,7 +210,13 @@ func TestEvent_Conversion_IDsNeverChange(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "ae1-74694b6d30419598c6c5f904768d5d810e0dc0bf", c.ID)
 
-	e := appevents.Purchase(57.23, "USD")
+	e := appevents.ViewContent("MUG-1")
+	e.Params.NumItems, e.Params.Contents = 2, []appevents.Content{{ID: "MUG-1", Quantity: 1}}
+	c, err = e.Conversion(convThread())
+	require.NoError(t, err)
+	require.Equal(t, "ae1-56b52c043548c0b8ee3926f4e8a01fcbfa9b8480", c.ID)
+
+	e = appevents.Purchase(57.23, "USD")
 	e.Params.Contents = []appevents.Content{{ID: "MUG-1", Quantity: 2, ItemPrice: 12.5}}
 	e.Params.Custom = map[string]any{"size": "XL", "gift": true}
 	c, err = e.Conversion(convThread())

@@ -215,6 +215,12 @@ func TestConversionCall_Validate(t *testing.T) {
 	require.Equal(t, []string{"dataset_id (required)", "conversions (required)"},
 		problemsOf(t, new(appevents.ConversionCall).Validate()))
 	require.Error(t, (*appevents.ConversionCall)(nil).Validate())
+
+	call = &appevents.ConversionCall{DatasetID: convDataset, Conversions: leads(2)}
+	require.Empty(t, call.Warnings())
+	call.Conversions[1].UserData.Email = "nobody"
+	require.Equal(t, "conversions[1].user_data.em", call.Warnings()[0].Path)
+	require.Empty(t, (*appevents.ConversionCall)(nil).Warnings())
 }
 
 // fullConversion is a conversion with every field of a conversation.

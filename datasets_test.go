@@ -112,6 +112,9 @@ func TestDatasetCache_AsksOnceForEachAccount(t *testing.T) {
 		other, err := cache.Ensure(t.Context(), "902")
 		require.NoError(t, err)
 		require.Equal(t, "5502", other)
+		kept, err := cache.Ensure(t.Context(), corePage)
+		require.NoError(t, err)
+		require.Equal(t, "5501", kept)
 		cache.Forget(corePage)
 		renewed, err := cache.Ensure(t.Context(), corePage)
 		require.NoError(t, err)
@@ -189,6 +192,35 @@ func TestDatasetCache_OneCallersEndIsNoAnswerToTheOthers(t *testing.T) {
 		})
 		<-time.After(2 * time.Second)
 		cancel()
+		all.Wait()
+	})
+}
+
+func TestDatasetCache_AFailureForgetsOnlyItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		edge := roundTrip(func(r *http.Request) (*http.Response, error) {
+			if calls.Add(1) == 1 {
+				<-time.After(2 * time.Second)
+				return httpmock.NewStringResponse(400, `{"error":{"code":190,"message":"m"}}`), nil
+			}
+			<-time.After(5 * time.Second)
+			return httpmock.NewStringResponse(200, `{"id":"5501"}`), nil
+		})
+		client := mustClient(t, appevents.WithAccessToken(coreToken), appevents.WithHTTPClient(&http.Client{Transport: edge}))
+		cache, err := appevents.NewDatasetCache(client)
+		require.NoError(t, err)
+		var all sync.WaitGroup
+		all.Go(func() { _, _ = cache.Ensure(t.Context(), corePage) })
+		<-time.After(time.Second)
+		cache.Forget(corePage) // while the first look-up is under way
+		all.Go(func() { _, _ = cache.Ensure(t.Context(), corePage) })
+		<-time.After(3 * time.Second) // the first has failed, the second has not ended
+		id, err := cache.Ensure(t.Context(), corePage)
+		require.NoError(t, err)
+		require.Equal(t, "5501", id)
+		require.EqualValues(t, 2, calls.Load())
 		all.Wait()
 	})
 }

@@ -322,11 +322,7 @@ func (q *InsightsQuery) params(objectID string) (url.Values, error) {
 		}
 		form.Filters = filters
 	}
-	values, err := query.Values(&form)
-	if err != nil {
-		return nil, fmt.Errorf("appevents: encode query: %w", err)
-	}
-	return values, nil
+	return query.Values(&form)
 }
 
 // insightsForm is a query as Graph takes it.

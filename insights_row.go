@@ -214,9 +214,7 @@ func (d *Decimal) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	if len(data) > 0 && data[0] == '"' {
-		if err := json.Unmarshal(data, &text); err != nil {
-			return err
-		}
+		_ = json.Unmarshal(data, &text) // if it fails, the quotes stay and are no number
 	}
 	if text != "" && !validDecimal(text) {
 		return errNotDecimal
@@ -275,10 +273,9 @@ func (d Decimal) decimals() int {
 
 // rat is the number; a text that is none, which only the caller can have made, counts as 0.
 func (d Decimal) rat() *big.Rat {
-	if r := new(big.Rat); validDecimal(string(d)) {
-		if _, ok := r.SetString(string(d)); ok {
-			return r
-		}
+	r := new(big.Rat)
+	if validDecimal(string(d)) {
+		_, _ = r.SetString(string(d)) // knows more forms of numbers, and all of these
 	}
-	return new(big.Rat)
+	return r
 }

@@ -73,7 +73,7 @@ func TestInsights_ReadsARow(t *testing.T) {
 		appevents.WindowClick7Days: "12", appevents.WindowView1Day: "2", appevents.WindowDataDriven: "13.5",
 	}, lead.Windows)
 	require.Empty(t, lead.Breakdowns)
-	require.Equal(t, map[string]string{"action_device": "iphone"}, row.Actions[1].Breakdowns)
+	require.Equal(t, map[string]string{"action_device": "iphone", "action_target_id": "7"}, row.Actions[1].Breakdowns)
 	require.Equal(t, "6.292857", row.CostPerAction[0].Value.String())
 	require.Equal(t, "120.5", row.ActionValues[0].Value.String())
 
