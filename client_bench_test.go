@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -80,9 +81,7 @@ func post(ctx context.Context, client *http.Client, r sentRequest) error {
 	if err != nil {
 		return err
 	}
-	for name, values := range r.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, r.header)
 	resp, err := client.Do(req)
 	if err != nil {
 		return err

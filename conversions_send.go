@@ -247,7 +247,7 @@ func (s *conversionsSender) add(ctx context.Context, index int, c *Conversion, u
 		s.flush(ctx)
 	}
 	mark := len(s.body)
-	start := s.open(len(user))
+	start := s.open(c.size(len(user)))
 	s.body = c.append(s.body, user, now)
 	if len(s.body)+len(s.suffix) > maxConversionsBody {
 		own := slices.Clone(s.body[start:])
@@ -259,7 +259,7 @@ func (s *conversionsSender) add(ctx context.Context, index int, c *Conversion, u
 			return
 		}
 		s.flush(ctx)
-		start = s.open(len(user))
+		start = s.open(len(own))
 		s.body = append(s.body, own...)
 	}
 	if s.stopped != nil { // by a flush
@@ -269,15 +269,15 @@ func (s *conversionsSender) add(ctx context.Context, index int, c *Conversion, u
 	s.pending = append(s.pending, encodedConversion{index: index, start: start, end: len(s.body)})
 }
 
-// open makes room in the body for another conversion, about which so much user data is sent, and returns its place.
-func (s *conversionsSender) open(user int) int {
+// open makes room in the body for a conversion of about the given size, and returns its place.
+func (s *conversionsSender) open(size int) int {
 	if len(s.pending) > 0 {
 		s.body = append(s.body, ',')
 		return len(s.body)
 	}
 	// Always new memory: a transport may go on reading a body after it was answered.
-	size := min((256+80*user)*min(s.left, maxConversionsPerRequest), maxConversionsBody)
-	s.body = append(make([]byte, 0, size+len(s.suffix)), conversionsPrefix...)
+	size = min(size*min(s.left, maxConversionsPerRequest), maxConversionsBody) + len(conversionsPrefix) + len(s.suffix)
+	s.body = append(make([]byte, 0, size), conversionsPrefix...)
 	return len(s.body)
 }
 

@@ -254,7 +254,7 @@ type failing struct {
 
 func (f *failing) Read(p []byte) (int, error) {
 	n, err := f.Reader.Read(p)
-	if err == io.EOF { //nolint:errorlint // a reader's own
+	if err == io.EOF {
 		err = f.err
 	}
 	return n, err

@@ -120,8 +120,7 @@ func ExampleCallError() {
 		return
 	}
 	_, err = client.LogPageActivity(context.Background(), pagePurchase())
-	var call *appevents.CallError
-	if errors.As(err, &call) {
+	if call, ok := errors.AsType[*appevents.CallError](err); ok {
 		fmt.Println(call.Op, "-", call.Outcome, "-", call.Attempts, "requests")
 	}
 	fmt.Println(whatToDo(err))

@@ -168,8 +168,7 @@ func requireCell(t *testing.T, edge string, want cell, result *appevents.Activit
 	}
 	require.Nil(t, result, edge)
 	require.Equal(t, want.arrived, attempts(t, err), edge)
-	var graph *appevents.GraphError
-	if errors.As(err, &graph) {
+	if graph, ok := errors.AsType[*appevents.GraphError](err); ok {
 		require.Equal(t, want.retryAfter, graph.RetryAfter, edge)
 		require.NotZero(t, graph.StatusCode, edge)
 	}

@@ -132,7 +132,7 @@ func echoes(status int, body string) http.HandlerFunc {
 		w.Header().Set("X-Business-Use-Case-Usage",
 			`{"`+canaryToken+`":[{"type":"`+canarySecret+`","ads_api_access_tier":"`+canaryToken+`"}]}`)
 		w.Header().Set("X-Ad-Account-Usage", `{"ads_api_access_tier":"`+canaryToken+`"}`)
-		w.Header().Set("X-FB-Ads-Insights-Throttle", `{"ads_api_access_tier":"`+canaryToken+`"}`)
+		w.Header().Set("X-Fb-Ads-Insights-Throttle", `{"ads_api_access_tier":"`+canaryToken+`"}`)
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, strings.ReplaceAll(body, "ECHO", strings.Trim(string(quoted), `"`)))
 	}

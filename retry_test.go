@@ -323,7 +323,7 @@ type watchedBody struct {
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
-	b.ended = b.ended || err == io.EOF //nolint:errorlint // a reader's own
+	b.ended = b.ended || err == io.EOF
 	return n, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +14,7 @@ import (
 func TestVersion_AsksForTheNewestUnlessToldOtherwise(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "v26.0", appevents.DefaultGraphVersion)
-	require.Regexp(t, regexp.MustCompile(`^\d+\.\d+\.\d+$`), appevents.Version)
+	require.Regexp(t, `^\d+\.\d+\.\d+$`, appevents.Version)
 	for name, test := range map[string]struct {
 		opts     []appevents.Option
 		activity string

@@ -400,6 +400,18 @@ func TestOn_OrderTypesAndFailures(t *testing.T) {
 	}
 }
 
+func TestOn_EventsComeInTheOrderOfTheBody(t *testing.T) {
+	t.Parallel()
+	hook := newHook(t, nil)
+	var mids []string
+	appevents.On(hook.Webhook, func(_ context.Context, e *appevents.MessageEvent) error {
+		mids = append(mids, e.MID)
+		return nil
+	})
+	require.Equal(t, http.StatusOK, hook.deliver(hookBatch(2, "a", "b", "a2", "b2")).Code)
+	require.Equal(t, []string{"a", "b", "a2", "b2"}, mids)
+}
+
 func TestOn_WithoutFunctionsEverythingIsReceived(t *testing.T) {
 	t.Parallel()
 	hook := newHook(t, nil)

@@ -127,15 +127,15 @@ func (t *talk) hold() {
 
 	t.handshake()
 
-	t.deliver("a text message: \"Is the blue mug in stock?\"", graphtest.Text("Is the blue mug in stock?", who...), http.StatusOK,
+	t.deliver("a text message: \"Is the blue mug in stock?\"", graphtest.Text("Is the blue mug in stock?", who...),
 		want{edge: "activities", event: "fb_mobile_content_view", fields: mb1})
 
 	buy := graphtest.Postback(payloadBuyMug, who...)
-	t.deliver("the button \"Buy the mug\" (postback "+payloadBuyMug+")", buy, http.StatusOK,
+	t.deliver("the button \"Buy the mug\" (postback "+payloadBuyMug+")", buy,
 		want{edge: "activities", event: "fb_mobile_purchase", value: 55.22, fields: mb1})
 
 	t.deliver("contact details after the qualifying question: \"It is for a company, 50 of them. Write to …\"",
-		graphtest.Text("It is for a company, 50 of them. Write to kim@company.example", who...), http.StatusOK,
+		graphtest.Text("It is for a company, 50 of them. Write to kim@company.example", who...),
 		want{edge: "activities", event: "lead_submitted", fields: mb1},
 		want{edge: "page_activities", event: "lead_submitted", target: "page", fields: map[string]string{
 			"page_id": strconv.Quote(demoPage), "page_scoped_user_id": strconv.Quote(demoPerson),
@@ -144,9 +144,9 @@ func (t *talk) hold() {
 		}})
 
 	t.deliver("the bot's own reply comes back as an echo: no event",
-		graphtest.Echo("Thank you! We will write to you. Ours is hello@mugs.example", who...), http.StatusOK)
+		graphtest.Echo("Thank you! We will write to you. Ours is hello@mugs.example", who...))
 
-	t.deliver("the postback is delivered again: no second event", buy, http.StatusOK)
+	t.deliver("the postback is delivered again: no second event", buy)
 
 	t.send("a forged request: refused", "not-the-app-secret", graphtest.Postback(payloadBuyMug, who...),
 		http.StatusForbidden)
@@ -167,8 +167,8 @@ func (t *talk) handshake() {
 }
 
 // deliver posts a payload signed by Meta and checks the answer and the calls that follow from it.
-func (t *talk) deliver(what string, payload graphtest.Payload, status int, wants ...want) {
-	t.send(what, demoAppSecret, payload, status, wants...)
+func (t *talk) deliver(what string, payload graphtest.Payload, wants ...want) {
+	t.send(what, demoAppSecret, payload, http.StatusOK, wants...)
 }
 
 func (t *talk) send(what, appSecret string, payload graphtest.Payload, status int, wants ...want) {

@@ -74,7 +74,8 @@ func tokenText(c graphtest.Call) string {
 func (p *printer) verdict(problems []string) {
 	fmt.Fprintln(p.out)
 	if len(problems) == 0 {
-		fmt.Fprintln(p.out, p.paint(green, "The stand-in received exactly the right events, and found nothing wrong with them."))
+		const text = "The stand-in received exactly the right events, and found nothing wrong with them."
+		fmt.Fprintln(p.out, p.paint(green, text))
 		return
 	}
 	for _, problem := range problems {

@@ -59,10 +59,10 @@ func TestDemo_NoticesABotThat(t *testing.T) {
 		"accepts forged requests": {
 			want: "a forged request: refused: the bot answered 200, not 403",
 			bot: func(c *appevents.Client, secret, token string, log *slog.Logger) (http.Handler, error) {
-				real, err := newBot(c, secret, token, log)
+				bot, err := newBot(c, secret, token, log)
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if r.Method == http.MethodGet {
-						real.ServeHTTP(w, r)
+						bot.ServeHTTP(w, r)
 						return
 					}
 					w.WriteHeader(http.StatusOK)
@@ -149,7 +149,7 @@ func TestLive_ServesUntilStopped(t *testing.T) {
 	line := <-log.lines
 	_, url, found := strings.Cut(strings.TrimSpace(line), "webhook=")
 	require.True(t, found, line)
-	resp, err := http.Get(url + "?hub.mode=subscribe&hub.verify_token=verify&hub.challenge=42") //nolint:noctx,gosec // loopback
+	resp, err := http.Get(url + "?hub.mode=subscribe&hub.verify_token=verify&hub.challenge=42")
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusOK, resp.StatusCode)
