@@ -40,6 +40,8 @@
 //   - [Client.LogActivity] logs to /activities: events of a Messenger conversation, given its [Thread], or of an app,
 //     given its [Device].
 //   - [Client.LogInstall] reports the installation of an app there.
+//   - [Client.SendConversions] sends conversions of a conversation to the Conversions API, the successor of the next;
+//     [Event.Conversion] makes them, and [Client.EnsureDataset] finds where they go.
 //   - [Client.LogPageActivity] logs to /page_activities, which Meta has retired.
 //
 // # Tokens
