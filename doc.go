@@ -40,9 +40,11 @@
 //   - [Client.LogActivity] logs to /activities: events of a Messenger conversation, given its [Thread], or of an app,
 //     given its [Device].
 //   - [Client.LogInstall] reports the installation of an app there.
-//   - [Client.SendConversions] sends conversions of a conversation to the Conversions API, the successor of the next;
-//     [Event.Conversion] makes them, and [Client.EnsureDataset] finds where they go.
 //   - [Client.LogPageActivity] logs to /page_activities, which Meta has retired.
+//   - [Client.SendConversions] sends conversions to the Conversions API, its successor. [Event.Conversion] makes them of
+//     the same events, and [Client.EnsureDataset] finds where they go.
+//
+// [Client.Insights] reads what came of it: the leads of ads.
 //
 // # Tokens
 //
@@ -53,9 +55,9 @@
 //
 // # When a call fails
 //
-// The error of a call is one of four types: [*ValidationError] and [*CallError] for calls that brought no answer,
-// [*GraphError] for those that were answered with a refusal or nonsense, and [*PartialError] around one of these when
-// a long list of events was sent in several requests. [OutcomeOf] says what became of the call: not sent, refused, or
+// The error of a call is a [*ValidationError] or a [*CallError] when it brought no answer, and a [*GraphError] when it
+// was answered with a refusal or nonsense. Where a long list travels in several requests, a [*PartialError] or a
+// [*ConversionsError] around them says which part of it arrived. [OutcomeOf] says what became of the call: not sent, refused, or
 // unknown, when it was sent and no usable answer came back. Sentinels such as [ErrThrottled] and [ErrAuth] tell what
 // to do; the table beside [ErrAuth] lists them. The client repeats only what was not sent and what Graph calls
 // transient; see [RetryPolicy].
