@@ -483,11 +483,10 @@ func TestClient_LeavesTheCallersHTTPClientAlone(t *testing.T) {
 
 func TestClient_LeavesTheDefaultTransportAlone(t *testing.T) {
 	t.Parallel()
-	std := http.DefaultTransport.(*http.Transport)
-	idle, idlePerHost := std.MaxIdleConns, std.MaxIdleConnsPerHost
 	mustClient(t)
-	require.Equal(t, idle, std.MaxIdleConns)
-	require.Equal(t, idlePerHost, std.MaxIdleConnsPerHost)
+	std := http.DefaultTransport.(*http.Transport)
+	require.Equal(t, 100, std.MaxIdleConns)
+	require.Zero(t, std.MaxIdleConnsPerHost)
 }
 
 func TestClient_FollowsNoRedirect(t *testing.T) {
@@ -601,23 +600,32 @@ func TestClient_WithObserver_SeesEveryRequest(t *testing.T) {
 
 func TestClient_WithObserver_MayKeepTheErrorItWasGiven(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		broken := httpmock.NewErrorResponder(io.ErrUnexpectedEOF)
-		refusal := answer(http.StatusBadRequest, `{"error":{"message":"no","code":100}}`)
-		var infos []appevents.CallInfo
-		var readers sync.WaitGroup
-		client := newMock(t, broken, refusal).client(t,
-			appevents.WithRetry(appevents.RetryPolicy{RetryUnknown: true}),
-			appevents.WithObserver(func(_ context.Context, info appevents.CallInfo) {
-				infos = append(infos, info)
-				readers.Go(func() { _ = info.Err.Error() })
-			}))
-		_, err := client.LogActivity(t.Context(), purchase())
-		readers.Wait()
-		require.Equal(t, appevents.OutcomeUnknown, appevents.OutcomeOf(err), "of the call")
-		require.Equal(t, appevents.OutcomeRefused, appevents.OutcomeOf(infos[1].Err), "of its last request")
-		require.Equal(t, appevents.OutcomeRefused, infos[1].Outcome)
-	})
+	for name, test := range map[string]struct {
+		last httpmock.Responder
+		want appevents.Outcome
+	}{
+		"refused":  {graphAnswer(100, false), appevents.OutcomeRefused},
+		"not sent": {unsent(), appevents.OutcomeNotSent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var infos []appevents.CallInfo
+				var readers sync.WaitGroup
+				client := newMock(t, broken(), test.last).client(t,
+					appevents.WithRetry(appevents.RetryPolicy{MaxAttempts: 2, RetryUnknown: true}),
+					appevents.WithObserver(func(_ context.Context, info appevents.CallInfo) {
+						infos = append(infos, info)
+						readers.Go(func() { _ = info.Err.Error() })
+					}))
+				_, err := client.LogActivity(t.Context(), purchase())
+				readers.Wait()
+				require.Equal(t, appevents.OutcomeUnknown, appevents.OutcomeOf(err), "of the call")
+				require.Equal(t, test.want, appevents.OutcomeOf(infos[1].Err), "of its last request")
+				require.Equal(t, test.want, infos[1].Outcome)
+			})
+		})
+	}
 }
 
 func TestClient_WithObserver_SurvivesItsPanic(t *testing.T) {

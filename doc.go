@@ -41,8 +41,8 @@
 //     given its [Device].
 //   - [Client.LogInstall] reports the installation of an app there.
 //   - [Client.LogPageActivity] logs to /page_activities, which Meta has retired.
-//   - [Client.SendConversions] sends conversions to the Conversions API, its successor. [Event.Conversion] makes them of
-//     the same events, and [Client.EnsureDataset] finds where they go.
+//   - [Client.SendConversions] sends conversions to the Conversions API, its successor. [Event.Conversion] makes them
+//     of the same events, and [Client.EnsureDataset] finds where they go.
 //
 // [Client.Insights] reads what came of it: the leads of ads.
 //
@@ -57,10 +57,10 @@
 //
 // The error of a call is a [*ValidationError] or a [*CallError] when it brought no answer, and a [*GraphError] when it
 // was answered with a refusal or nonsense. Where a long list travels in several requests, a [*PartialError] or a
-// [*ConversionsError] around them says which part of it arrived. [OutcomeOf] says what became of the call: not sent, refused, or
-// unknown, when it was sent and no usable answer came back. Sentinels such as [ErrThrottled] and [ErrAuth] tell what
-// to do; the table beside [ErrAuth] lists them. The client repeats only what was not sent and what Graph calls
-// transient; see [RetryPolicy].
+// [*ConversionsError] around them says which part of it arrived. [OutcomeOf] says what became of the call: not sent,
+// refused, or unknown, when it was sent and no usable answer came back. Sentinels such as [ErrThrottled] and [ErrAuth]
+// tell what to do; the table beside [ErrAuth] lists them. The client repeats only what was not sent and what Graph
+// calls transient; see [RetryPolicy].
 //
 // No error, log line or printed value of this package holds a token, a secret or personal data.
 //

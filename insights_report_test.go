@@ -44,6 +44,8 @@ func TestInsightsReport_RunsToItsRows(t *testing.T) {
 		require.Equal(t, 70, n)
 		require.Equal(t, []string{"insights", "report", "report", "report", "insights", "insights"}, edges)
 		require.Empty(t, graph.Problems())
+		limit, _ := graph.Calls()[4].Field("limit")
+		require.Equal(t, "50", limit)
 
 		resumed, err := client.InsightsReport("act_15", report.ID())
 		require.NoError(t, err)
@@ -109,7 +111,8 @@ func TestInsightsReport_Wait_EndsWithAReportThatFailed(t *testing.T) {
 		body, text string
 		is         error
 	}{
-		"failed":  {`{"async_status":"Job Failed","async_percent_completion":3}`, `the report ended as "Job Failed"`, nil},
+		"failed": {`{"async_status":"Job Failed","async_percent_completion":3}`,
+			`appevents: run insights report: graph error (HTTP 200): the report ended as "Job Failed"`, nil},
 		"skipped": {`{"async_status":"Job Skipped"}`, `the report ended as "Job Skipped"`, nil},
 		"with a reason": {`{"async_status":"Job Failed","error_code":100,"error_subcode":7,"error_message":"too much",` +
 			`"error_user_title":"T","error_user_msg":"M"}`, `graph error 100/7 (HTTP 200): the report ended as "Job Failed": too much`,
@@ -125,6 +128,7 @@ func TestInsightsReport_Wait_EndsWithAReportThatFailed(t *testing.T) {
 			var graphErr *appevents.GraphError
 			require.ErrorAs(t, err, &graphErr)
 			require.ErrorContains(t, err, test.text)
+			require.NotRegexp(t, `: $`, err.Error())
 			if test.is != nil {
 				require.ErrorIs(t, err, test.is)
 			}

@@ -213,9 +213,7 @@ func (d *Decimal) UnmarshalJSON(data []byte) error {
 		*d = ""
 		return nil
 	}
-	if len(data) > 0 && data[0] == '"' {
-		_ = json.Unmarshal(data, &text) // if it fails, the quotes stay and are no number
-	}
+	_ = json.Unmarshal(data, &text) // a number is no string and stays as it is
 	if text != "" && !validDecimal(text) {
 		return errNotDecimal
 	}

@@ -2,6 +2,8 @@ package appevents_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -189,6 +191,27 @@ func TestParseWebhook_SeveralKeysInOneItem(t *testing.T) {
 		}
 	}
 
+	// Any key that names an event may be null, of another kind, or come second.
+	for _, key := range []string{
+		"message", "postback", "referral", "optin", "delivery", "read", "message_edit", "reaction", "account_linking",
+		"pass_thread_control", "take_thread_control", "request_thread_control", "app_roles", "policy_enforcement",
+		"policy-enforcement", "game_play", "order", "response_feedback", "messaging_feedback", "call_permission_reply",
+	} {
+		nothing := hookItem[*appevents.UnknownEvent](t, `{"`+key+`":null}`)
+		require.Empty(t, nothing.Key)
+		require.NoError(t, nothing.Err())
+		for _, odd := range []string{`5`, `"x"`, `[]`, `true`} {
+			strange := hookItem[*appevents.UnknownEvent](t, `{"`+key+`":`+odd+`}`)
+			require.Equal(t, key, strange.Key)
+			require.NotEmpty(t, strange.Field())
+			require.ErrorContains(t, strange.Err(), key+": must be an object")
+		}
+		hookItem[*appevents.MessageEvent](t, `{"message":{},"`+key+`":{}}`)
+		empty := hookItem[appevents.WebhookEvent](t, `{"`+key+`":{}}`)
+		require.NotEqual(t, "*appevents.UnknownEvent", fmt.Sprintf("%T", empty))
+		require.NoError(t, empty.Err())
+	}
+
 	// Siblings belong to the event, wherever they stand.
 	message := hookItem[*appevents.MessageEvent](t, `{"prior_message":{"source":"checkbox_plugin","identifier":"ref-77"},
 		"message":{"mid":"m"},"hop_context":[{"app_id":5,"metadata":"x"}]}`)
@@ -289,8 +312,14 @@ func TestWebhookEvent_DedupeKeysTellEventsApart(t *testing.T) {
 		body("page", "107", "messaging", `{`+who+`"message":{"mid":"m/m"}}`),
 		body("page", "107", "messaging", `{`+who+`"message":{"mid":"~m"}}`),
 		body("page", "107/message", "messaging", `{"message":{"mid":"m"}}`),
-		body("page", "107", "messaging", `{`+who+`"message":{"mid":"`+strings.Repeat("x", 300)+`"}}`),
-		body("page", "107", "messaging", `{`+who+`"message":{"mid":"`+strings.Repeat("x", 301)+`"}}`),
+		body("page", "107", "messaging", `{"sender":{"id":"c"},"reaction":{"mid":"a/b"}}`),
+		body("page", "107", "messaging", `{"sender":{"id":"b/c"},"reaction":{"mid":"a"}}`),
+		body("page", "107", "messaging", `{`+who+`"message":{"mid":"two words"}}`),
+		body("page", "107", "messaging", `{`+who+`"message":{"mid":"ünicode"}}`),
+		body("page", "107", "messaging", `{`+who+`"message":{"mid":"`+strings.Repeat("x", 2000)+`"}}`),
+		body("page", "107", "messaging", `{`+who+`"message":{"mid":"`+strings.Repeat("x", 2001)+`"}}`),
+		// The first 16 bytes of the SHA-256 of 2000 times x, as if they were an ID.
+		body("page", "107", "messaging", `{`+who+`"message":{"mid":"~`+hashOfTheLongID()+`"}}`),
 	} {
 		e := hookOnly[appevents.WebhookEvent](t, b)
 		key := e.DedupeKey()
@@ -302,6 +331,11 @@ func TestWebhookEvent_DedupeKeysTellEventsApart(t *testing.T) {
 			require.True(t, c > ' ' && c < 0x7f, key)
 		}
 	}
+}
+
+func hashOfTheLongID() string {
+	sum := sha256.Sum256([]byte(strings.Repeat("x", 2000)))
+	return hex.EncodeToString(sum[:16])
 }
 
 func TestWebhookEvent_DedupeKeysDoNotChange(t *testing.T) {

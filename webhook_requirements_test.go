@@ -83,7 +83,8 @@ func TestWebhook_R2_EntriesWithoutMessaging(t *testing.T) {
 		{`+hookPeople+`,"call_permission_reply":{"response":"reject"}},
 		{"id":"107","time":1718000000,"field":"comments","value":{"id":"1790"}},
 		{"id":"107","time":1718000000,"messaging":[{`+hookPeople+`,"read":{}}],"new_list":[{"x":1}],"note":"ignored"},
-		{"id":"107","messaging":{"message":{}}}
+		{"id":"107","messaging":{"message":{}}},
+		{"id":"107","time":1718000000,"brand_new_event":{"a":1}}
 	]}`))
 	kinds := make([]string, len(events))
 	for i, e := range events {
@@ -98,7 +99,9 @@ func TestWebhook_R2_EntriesWithoutMessaging(t *testing.T) {
 		"ChangeEvent comments",
 		"ReadEvent message_reads", "UnknownEvent ",
 		"UnknownEvent ",
+		"UnknownEvent ",
 	}, kinds)
+	require.Equal(t, "brand_new_event", events[10].(*appevents.UnknownEvent).Key)
 	require.JSONEq(t, `[{"x":1}]`, string(events[8].Raw()))
 	require.Equal(t, "new_list", events[8].(*appevents.UnknownEvent).Key)
 	require.ErrorContains(t, events[9].Err(), "must be a list")
@@ -176,6 +179,9 @@ func TestWebhook_R5_SenderIsOptional(t *testing.T) {
 	require.Equal(t, appevents.Thread{PageID: "107"}, optin.Thread())
 	require.Equal(t, "ref-77", optin.Sender().UserRef)
 	require.Equal(t, "ref-77", optin.UserRef)
+
+	known := hookItem[*appevents.OptinEvent](t, `{"sender":{"id":"654"},"optin":{"user_ref":"ref-77"}}`)
+	require.Equal(t, appevents.Party{ID: "654"}, known.Sender())
 
 	// Both at once.
 	both := hookItem[*appevents.ReferralEvent](t, `{"sender":{"id":"654","user_ref":"ref-77"},"recipient":{"id":"107"},

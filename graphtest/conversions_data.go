@@ -268,7 +268,8 @@ func (i *inspection) appData(at string, n *node, e *Event) {
 				i.problem(field+"."+key, "flag", "want 0 or 1")
 			}
 		case "extinfo": // below
-		case "campaign_ids", "install_referrer", "installer_package", "vendor_id", "windows_attribution_id", "receipt_data":
+		case "campaign_ids", "device_token", "install_referrer", "installer_package", "receipt_data", "vendor_id",
+			"windows_attribution_id":
 			i.wantText(field+"."+key, v)
 		case "url_schemes":
 			if v.kind != kindArray || !allOf(v.items, kindString) {

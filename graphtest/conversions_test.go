@@ -235,7 +235,7 @@ func TestConversions_Checks(t *testing.T) {
 
 		{"an app event", conversions(app(flags + info)), nil},
 		{"an app event with everything", conversions(app(flags + info + `,"campaign_ids":"1","install_referrer":"1",` +
-			`"installer_package":"1","url_schemes":["fb1"],"vendor_id":"1","windows_attribution_id":"1",` +
+			`"installer_package":"1","url_schemes":["fb1"],"vendor_id":"1","windows_attribution_id":"1","device_token":"1",` +
 			`"consider_views":true,"include_dwell_data":true,"include_video_data":false,"receipt_data":"1"`)), nil},
 		{"app data elsewhere", conversions(lead(`"app_data":{}`)), []string{at + ".app_data unexpected"}},
 		{"an app event without app data", conversions(lead(`"action_source":"app"`, "-messaging_channel",
