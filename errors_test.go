@@ -378,8 +378,8 @@ func TestGraphError_SaysTheWayOut(t *testing.T) {
 			"the app has used up its 1,000 event names: deactivate some in Events Manager": {
 			Code: 100, Message: "(#100) App ID: 771, Can only have up to 1000 events per app, x doesn't fit",
 		},
-		"appevents: graph error 2: a b c  d e": {Code: 2, Message: "a\nb\rc\u2028\x00d\te"},
-		"appevents: graph error":               {},
+		"appevents: graph error 2: a b c  d e f g": {Code: 2, Message: "a\nb\rc\u2028\x00d\te\x7ff\u2029g"},
+		"appevents: graph error":                   {},
 	} {
 		require.Equal(t, text, err.Error())
 	}

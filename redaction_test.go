@@ -336,3 +336,36 @@ func TestRedaction_LetsCallersSeeWhatFailed(t *testing.T) {
 	_, err = newMock(t, echo).client(t, appevents.WithAccessToken(canaryToken)).LogActivity(t.Context(), purchase())
 	require.ErrorContains(t, err, "no such token [redacted] here")
 }
+
+func TestRedaction_OfFieldsThatArriveEscaped(t *testing.T) {
+	t.Parallel()
+	// The raw text does not hold the token, the decoded fields do.
+	escaped := fmt.Sprintf(`\u%04x%s`, canaryToken[0], canaryToken[1:])
+	body := strings.ReplaceAll(echoingEnvelope, "ECHO", escaped)
+	m := newMock(t, answer(http.StatusBadRequest, body))
+	_, err := m.client(t, appevents.WithAccessToken(canaryToken)).LogActivity(t.Context(), purchase())
+	var graph *appevents.GraphError
+	require.ErrorAs(t, err, &graph)
+	const blank = "[redacted]"
+	require.Equal(t, []string{blank, blank, blank, blank, blank},
+		[]string{graph.Message, graph.Type, graph.UserTitle, graph.UserMessage, graph.TraceID})
+	require.Equal(t, []string{blank + "[0]"}, graph.BlameFields)
+
+	text := strings.ReplaceAll(`{"error":{"code":100,"error_data":"{\"seen\":\"ECHO\"}"}}`, "ECHO", escaped)
+	_, err = newMock(t, answer(http.StatusBadRequest, text)).client(t, appevents.WithAccessToken(canaryToken)).
+		LogActivity(t.Context(), purchase())
+	require.ErrorAs(t, err, &graph)
+	require.JSONEq(t, `{"seen":"[redacted]"}`, string(graph.Data))
+}
+
+func TestRedaction_OfTheCauseOfATruncatedBody(t *testing.T) {
+	t.Parallel()
+	m := newMock(t, func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: &failing{
+			Reader: strings.NewReader("{"), err: fmt.Errorf("proxy: %s: %w", canaryToken, io.ErrUnexpectedEOF),
+		}}, nil
+	})
+	_, err := m.client(t, appevents.WithAccessToken(canaryToken)).LogActivity(t.Context(), purchase())
+	requireChainClean(t, "truncated", err)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}

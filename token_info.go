@@ -84,10 +84,7 @@ func (c *Client) InspectToken(ctx context.Context, token string) (*TokenInfo, er
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(resp.Raw, &answer); err != nil || answer.Data == nil {
-		return nil, &GraphError{
-			Op: opInspectToken, StatusCode: resp.StatusCode, Message: "the answer holds no token data",
-			Version: resp.Version, Usage: resp.Usage, Attempts: resp.Attempts, TraceID: resp.TraceID,
-		}
+		return nil, resp.unusable(opInspectToken, "the answer holds no token data")
 	}
 	d := answer.Data
 	return &TokenInfo{

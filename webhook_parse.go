@@ -96,10 +96,10 @@ func ParseWebhook(body []byte) (*Payload, error) {
 	if p.scan.Kind() == jsonscan.Array {
 		p.scan.Open(jsonscan.Array)
 		for p.scan.NextElem() {
-			found = p.envelope(true) || found
+			found = p.envelope() || found
 		}
 	} else {
-		found = p.envelope(false)
+		found = p.envelope()
 	}
 	switch err := p.scan.End(); {
 	case err != nil:
@@ -112,7 +112,8 @@ func ParseWebhook(body []byte) (*Payload, error) {
 	return payload, nil
 }
 
-// webhookParser walks a body once. Only the rare shapes are read a second time, from a span already known to be JSON.
+// webhookParser walks a body once. Only the rare shapes are read a second time, from their span. After a syntax error
+// the walk ends by itself; what it has collected by then is thrown away.
 type webhookParser struct {
 	payload *Payload
 	scan    jsonscan.Scanner
@@ -138,9 +139,9 @@ func (p *webhookParser) again(span string, read func()) {
 	p.scan, p.level = outer, level
 }
 
-// envelope reads {"object", "entry"} or {"field", "value"} and reports whether it was one. In a list, an element that
-// is none is kept as an unknown event.
-func (p *webhookParser) envelope(inList bool) bool {
+// envelope reads {"object", "entry"} or {"field", "value"} and reports whether it was one. What is none becomes an
+// unknown event, which matters when it stands in a list with others.
+func (p *webhookParser) envelope() bool {
 	s := &p.scan
 	s.Kind()
 	start := s.Pos()
@@ -170,16 +171,12 @@ func (p *webhookParser) envelope(inList bool) bool {
 		}
 	}
 	switch {
-	case s.Err() != nil:
-		return false
 	case entries:
 	case field && value:
 		entry := p.newEntry()
 		p.again(s.Span(start, s.Pos()), func() { p.change(entry) })
 	default:
-		if inList {
-			p.unreadable(&Entry{}, s.Span(start, s.Pos()), false, "an envelope")
-		}
+		p.unreadable(&Entry{}, s.Span(start, s.Pos()), false, "an envelope")
 		return false
 	}
 	if p.payload.Object == "" {
@@ -253,7 +250,7 @@ func (p *webhookParser) entry() {
 			s.Skip()
 		}
 	}
-	if shape.loose && s.Err() == nil {
+	if shape.loose {
 		p.again(s.Span(start, s.Pos()), func() { p.looseEntry(entry, shape) })
 	}
 }
@@ -274,7 +271,7 @@ func (p *webhookParser) looseEntry(entry *Entry, shape entryShape) {
 		kind := s.Kind()
 		value := s.Skip()
 		switch key {
-		case "id", "time", "hop_context", "messaging", "standby", "changes", "changed_fields", "calls":
+		case "hop_context", "messaging", "standby", "changes", "changed_fields", "calls":
 			continue
 		}
 		if kind == jsonscan.Object || kind == jsonscan.Array {

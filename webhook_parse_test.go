@@ -53,6 +53,7 @@ func TestParseWebhook_Envelopes(t *testing.T) {
 		{"several", `{"object":"page","entry":[` + entry + `,` + entry + `,` + entry + `]}`, "page", 3, 3, 0},
 		{"list", `[{"object":"page","entry":[` + entry + `]}]`, "page", 1, 1, 0},
 		{"list of two", `[{"object":"page","entry":[` + entry + `]},{"object":"page","entry":[` + entry + `]}]`, "page", 2, 2, 0},
+		{"list of two products", `[{"object":"page","entry":[` + entry + `]},{"object":"user","entry":[]}]`, "page", 1, 1, 0},
 		{"list with strangers", `[7,{"object":"page","entry":[` + entry + `]},{"x":1}]`, "page", 1, 3, 0},
 		{"entries of other kinds", `{"object":"page","entry":[null,5,"x",[],` + entry + `]}`, "page", 5, 5, 0},
 		{"unknown keys", `{"v":[1,{"a":null}],"object":"page","entry":[` + entry + `],"w":{}}`, "page", 1, 1, 0},

@@ -51,6 +51,8 @@ func TestWebhook_R1_UnknownEventsSpoilNothing(t *testing.T) {
 	require.Equal(t, []appevents.Issue{{Path: "message", Rule: appevents.RuleType, Message: "must be an object"}},
 		partly.Issues)
 
+	require.Equal(t, "appevents: webhook event partly unreadable: message: must be an object (type)", wrong.Err().Error())
+
 	require.Empty(t, events[3].(*appevents.UnknownEvent).Key)
 	require.Error(t, events[4].(*appevents.UnknownEvent).Err())
 	require.IsType(t, &appevents.UnknownEvent{}, events[5])
@@ -103,6 +105,10 @@ func TestWebhook_R2_EntriesWithoutMessaging(t *testing.T) {
 	}, kinds)
 	require.Equal(t, "brand_new_event", events[10].(*appevents.UnknownEvent).Key)
 	require.JSONEq(t, `[{"x":1}]`, string(events[8].Raw()))
+	require.Len(t, hookParse(t, []byte(`{"object":"page","entry":[{"id":"107","time":1718000000,"hop_context":{},
+		"messaging":[],"standby":[],"changes":[],"changed_fields":[],"calls":[],"new_list":[]}]}`)), 1)
+	bare := hookOnly[*appevents.ChangeEvent](t, `{"object":"page","entry":[{"id":"107","time":1718000000,"field":"x"}]}`)
+	require.Nil(t, bare.Value())
 	require.Equal(t, "new_list", events[8].(*appevents.UnknownEvent).Key)
 	require.ErrorContains(t, events[9].Err(), "must be a list")
 	require.Equal(t, "reject", events[5].(*appevents.CallEvent).Response)
