@@ -60,73 +60,74 @@ func TestFaultMatrix(t *testing.T) {
 	)
 	no := func(sentinel error) cell { return cell{refused, sentinel, 1, 0} }
 	type row struct {
-		fault graphtest.Fault
-		want  cell
-		page  *cell // what differs on /page_activities
+		fault   graphtest.Fault
+		want    cell
+		page    *cell // what differs on /page_activities
+		endless bool  // the caller gives up when the call has arrived
 	}
 	var (
 		trouble    = no(appevents.ErrTransient)
 		permission = no(appevents.ErrPermission)
 	)
 	rows := map[string]row{
-		"none":             {graphtest.None, fine, nil},
-		"throttle":         {graphtest.Throttle, throttled, nil},
-		"throttle for 90s": {graphtest.ThrottleFor(90 * time.Second), cell{refused, appevents.ErrThrottled, 1, 2 * time.Minute}, nil},
-		"transient, once":  {graphtest.Transient, cell{accepted, nil, 2, 0}, nil},
-		"transient, twice": {graphtest.Times(2, graphtest.Transient), cell{accepted, nil, 3, 0}, nil},
+		"none":             {fault: graphtest.None, want: fine},
+		"throttle":         {fault: graphtest.Throttle, want: throttled},
+		"throttle for 90s": {fault: graphtest.ThrottleFor(90 * time.Second), want: cell{refused, appevents.ErrThrottled, 1, 2 * time.Minute}},
+		"transient, once":  {fault: graphtest.Transient, want: cell{accepted, nil, 2, 0}},
+		"transient, twice": {fault: graphtest.Times(2, graphtest.Transient), want: cell{accepted, nil, 3, 0}},
 		"transient, three times": {
-			graphtest.Times(3, graphtest.Transient), cell{refused, appevents.ErrTransient, 3, 0}, nil,
+			fault: graphtest.Times(3, graphtest.Transient), want: cell{refused, appevents.ErrTransient, 3, 0},
 		},
-		"unavailable":        {graphtest.Unavailable, doubt, nil},
-		"HTML":               {graphtest.HTML, doubt, nil},
-		"no answer":          {graphtest.Timeout, doubt, nil},
-		"reset":              {graphtest.Reset, doubt, nil},
-		"reset early":        {graphtest.ResetEarly, doubt, nil},
-		"cut short":          {graphtest.Truncate, doubt, nil},
-		"empty":              {graphtest.Empty, doubt, nil},
-		"answered twice":     {graphtest.Duplicate, doubt, nil},
-		"slow body":          {graphtest.Drip(time.Minute), doubt, nil},
-		"slow headers":       {graphtest.Slow(time.Minute), doubt, nil},
-		"a little slow":      {graphtest.Slow(time.Millisecond), fine, nil},
-		"a little drip":      {graphtest.Drip(5 * time.Millisecond), fine, nil},
-		"unsolicited answer": {graphtest.Unsolicited, fine, nil},
-		"version drift":      {graphtest.VersionDrift, fine, nil},
-		"false":              {graphtest.False, plainNo, nil},
-		"success false":      {graphtest.NotSuccess, plainNo, nil},
-		"redirect":           {graphtest.Redirect("https://elsewhere.invalid/"), plainNo, nil},
-		"not found, no body": {graphtest.Reply(http.StatusNotFound, ""), plainNo, &retired},
-		"gone":               {graphtest.Reply(http.StatusGone, "{}"), plainNo, &retired},
-		"expired token":      {graphtest.ExpiredToken, no(appevents.ErrAuth), nil},
-		"missing permission": {graphtest.MissingPermission, permission, nil},
-		"code 1":             {graphtest.Error(1, 0), trouble, nil},
-		"code 1/99":          {graphtest.Error(1, 99), trouble, nil},
-		"code 3":             {graphtest.Error(3, 0), permission, &retired},
-		"code 10":            {graphtest.Error(10, 0), permission, nil},
-		"code 100":           {graphtest.Error(100, 0), no(appevents.ErrInvalidParameter), nil},
-		"code 100/33":        {graphtest.Error(100, 33), no(appevents.ErrNotFound), &retired},
-		"code 102":           {graphtest.Error(102, 0), no(appevents.ErrAuth), nil},
-		"code 104":           {graphtest.Error(104, 0), no(appevents.ErrAuth), nil},
-		"code 105":           {graphtest.Error(105, 0), no(appevents.ErrInvalidParameter), nil},
-		"code 368":           {graphtest.Error(368, 0), no(appevents.ErrPolicy), nil},
-		"code 803":           {graphtest.Error(803, 0), no(appevents.ErrNotFound), nil},
-		"code 2500":          {graphtest.Error(2500, 0), no(appevents.ErrInvalidParameter), &retired},
-		"code 5000":          {graphtest.Error(5000, 0), trouble, nil},
-		"code 424242":        {graphtest.Error(424242, 0), plainNo, nil},
+		"unavailable":        {fault: graphtest.Unavailable, want: doubt},
+		"HTML":               {fault: graphtest.HTML, want: doubt},
+		"no answer":          {fault: graphtest.Timeout, want: doubt, endless: true},
+		"reset":              {fault: graphtest.Reset, want: doubt},
+		"reset early":        {fault: graphtest.ResetEarly, want: doubt},
+		"cut short":          {fault: graphtest.Truncate, want: doubt},
+		"empty":              {fault: graphtest.Empty, want: doubt},
+		"answered twice":     {fault: graphtest.Duplicate, want: doubt},
+		"slow body":          {fault: graphtest.Drip(time.Minute), want: doubt, endless: true},
+		"slow headers":       {fault: graphtest.Slow(time.Minute), want: doubt, endless: true},
+		"a little slow":      {fault: graphtest.Slow(time.Millisecond), want: fine},
+		"a little drip":      {fault: graphtest.Drip(5 * time.Millisecond), want: fine},
+		"unsolicited answer": {fault: graphtest.Unsolicited, want: fine},
+		"version drift":      {fault: graphtest.VersionDrift, want: fine},
+		"false":              {fault: graphtest.False, want: plainNo},
+		"success false":      {fault: graphtest.NotSuccess, want: plainNo},
+		"redirect":           {fault: graphtest.Redirect("https://elsewhere.invalid/"), want: plainNo},
+		"not found, no body": {fault: graphtest.Reply(http.StatusNotFound, ""), want: plainNo, page: &retired},
+		"gone":               {fault: graphtest.Reply(http.StatusGone, "{}"), want: plainNo, page: &retired},
+		"expired token":      {fault: graphtest.ExpiredToken, want: no(appevents.ErrAuth)},
+		"missing permission": {fault: graphtest.MissingPermission, want: permission},
+		"code 1":             {fault: graphtest.Error(1, 0), want: trouble},
+		"code 1/99":          {fault: graphtest.Error(1, 99), want: trouble},
+		"code 3":             {fault: graphtest.Error(3, 0), want: permission, page: &retired},
+		"code 10":            {fault: graphtest.Error(10, 0), want: permission},
+		"code 100":           {fault: graphtest.Error(100, 0), want: no(appevents.ErrInvalidParameter)},
+		"code 100/33":        {fault: graphtest.Error(100, 33), want: no(appevents.ErrNotFound), page: &retired},
+		"code 102":           {fault: graphtest.Error(102, 0), want: no(appevents.ErrAuth)},
+		"code 104":           {fault: graphtest.Error(104, 0), want: no(appevents.ErrAuth)},
+		"code 105":           {fault: graphtest.Error(105, 0), want: no(appevents.ErrInvalidParameter)},
+		"code 368":           {fault: graphtest.Error(368, 0), want: no(appevents.ErrPolicy)},
+		"code 803":           {fault: graphtest.Error(803, 0), want: no(appevents.ErrNotFound)},
+		"code 2500":          {fault: graphtest.Error(2500, 0), want: no(appevents.ErrInvalidParameter), page: &retired},
+		"code 5000":          {fault: graphtest.Error(5000, 0), want: trouble},
+		"code 424242":        {fault: graphtest.Error(424242, 0), want: plainNo},
 	}
 	for _, subcode := range []int{458, 459, 460, 463, 464, 467, 492} {
-		rows[fmt.Sprintf("code 190/%d", subcode)] = row{graphtest.Error(190, subcode), no(appevents.ErrAuth), nil}
+		rows[fmt.Sprintf("code 190/%d", subcode)] = row{fault: graphtest.Error(190, subcode), want: no(appevents.ErrAuth)}
 	}
 	for _, code := range []int{4, 17, 32, 341, 613, 80000, 80001, 80002, 80003, 80004, 80005, 80006, 80008, 80009, 80014} {
-		rows[fmt.Sprintf("code %d", code)] = row{graphtest.Error(code, 0), throttled, nil}
+		rows[fmt.Sprintf("code %d", code)] = row{fault: graphtest.Error(code, 0), want: throttled}
 	}
 	for _, code := range []int{200, 294, 299} {
-		rows[fmt.Sprintf("code %d", code)] = row{graphtest.Error(code, 0), permission, nil}
+		rows[fmt.Sprintf("code %d", code)] = row{fault: graphtest.Error(code, 0), want: permission}
 	}
 
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for i, edge := range edges() {
+			for _, edge := range edges() {
 				want := row.want
 				if row.page != nil && edge.name == "LogPageActivity" {
 					want = *row.page
@@ -134,17 +135,21 @@ func TestFaultMatrix(t *testing.T) {
 				server := graphtest.NewServer(t)
 				server.Inject(row.fault)
 				attempts := 0
-				// The faults that never end are waited for briefly; the others get all the time a slow machine needs.
-				timeout := time.Minute
-				if row.want == doubt && (name == "no answer" || name == "slow body" || name == "slow headers") {
-					timeout = 30 * time.Millisecond
-				}
 				client := mustClient(t, appevents.WithBaseURL(server.URL), appevents.WithAccessToken(coreToken), quick(),
-					appevents.WithTimeout(timeout), appevents.WithObserver(func(_ context.Context, info appevents.CallInfo) {
+					appevents.WithTimeout(time.Minute),
+					appevents.WithObserver(func(_ context.Context, info appevents.CallInfo) {
 						attempts++
 						require.Equal(t, attempts, info.Attempt)
 					}))
-				result, err := edges()[i].call(t.Context(), client)
+				ctx, giveUp := context.WithCancel(t.Context())
+				defer giveUp()
+				if row.endless {
+					go func() { // once the call has arrived
+						_ = server.Wait(ctx, 1)
+						giveUp()
+					}()
+				}
+				result, err := edge.call(ctx, client)
 				requireCell(t, edge.name, want, result, err)
 				require.Equal(t, want.arrived, attempts, edge.name)
 				require.Equal(t, want.arrived, server.Count(), edge.name)

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
@@ -221,14 +220,33 @@ func TestOutcome_OverHTTP2(t *testing.T) {
 
 func TestOutcome_OfATimeoutWaitingForHeadersIsUnknown(t *testing.T) {
 	t.Parallel()
+	arrived := make(chan struct{})
 	server := serve(t, (*httptest.Server).Start, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		close(arrived)
 		<-r.Context().Done()
 	})
-	client := mustClient(t, appevents.WithBaseURL(server.URL), appevents.WithTimeout(50*time.Millisecond))
-	_, err := client.LogActivity(t.Context(), purchase())
+	ctx := overdue{Context: t.Context(), done: arrived}
+	_, err := mustClient(t, appevents.WithBaseURL(server.URL)).LogActivity(ctx, purchase())
 	requireCallError(t, err, appevents.OutcomeUnknown)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// overdue is a context whose time is up when done is closed, however slow the machine.
+type overdue struct {
+	context.Context
+	done chan struct{}
+}
+
+func (c overdue) Done() <-chan struct{} { return c.done }
+
+func (c overdue) Err() error {
+	select {
+	case <-c.done:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
 }
 
 func TestOutcome_OfATruncatedBodyIsUnknown(t *testing.T) {

@@ -498,6 +498,37 @@ func TestParseWebhook_OtherEvents(t *testing.T) {
 	}
 }
 
+func TestParseWebhook_PartsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for item, want := range map[string]string{
+		`"message":{"attachments":null,"commands":null,"tags":null,"reply_to":null}`: "",
+		`"message":{"attachments":5}`:                                                     "message.attachments: must be a list",
+		`"message":{"commands":{}}`:                                                       "message.commands: must be a list",
+		`"message":{"commands":[5]}`:                                                      "message.commands: must be an object",
+		`"message":{"commands":[{"name":[]}]}`:                                            "message.commands.name: must be text",
+		`"message":{"reply_to":"m"}`:                                                      "message.reply_to: must be an object",
+		`"message":{"reply_to":{"story":{"id":1.5}}}`:                                     "message.reply_to.story.id: must be a string",
+		`"message":{"attachments":[{"payload":{"coordinates":{"lat":"north"}}}]}`:         "payload.coordinates.lat: must be a number",
+		`"message":{"attachments":[{"payload":{"elements":[{"buttons":[{"url":{}}]}]}}]}`: "payload.elements.buttons.url: must be text",
+		`"delivery":{"mids":"m"}`:                                                         "delivery.mids: must be a list",
+		`"delivery":{"mids":[{}]}`:                                                        "delivery.mids: must be text",
+		`"message_edit":{"num_edit":"two"}`:                                               "message_edit.num_edit: must be an integer",
+		`"message_edit":{"num_edit":1.5}`:                                                 "message_edit.num_edit: must be an integer",
+		`"order":{"products":[{"unit_price":"x"}]}`:                                       "order.products.unit_price: must be a number",
+		`"app_roles":{"name of a person":"x"}`:                                            "app_roles.*: must be a list",
+	} {
+		e := hookItem[appevents.WebhookEvent](t, `{`+item+`}`)
+		if want == "" {
+			require.NoError(t, e.Err(), item)
+			continue
+		}
+		require.ErrorContains(t, e.Err(), want, item)
+		require.NotContains(t, e.Err().Error(), "person")
+	}
+	message := hookItem[*appevents.MessageEvent](t, `{"message":{"commands":[{"id":"x","name":"a"},{},{"name":"b"}]}}`)
+	require.Equal(t, []string{"a", "b"}, message.Commands)
+}
+
 func TestParseWebhook_IsBounded(t *testing.T) {
 	t.Parallel()
 
@@ -506,14 +537,15 @@ func TestParseWebhook_IsBounded(t *testing.T) {
 	require.Len(t, hookParse(t, body), 10000)
 
 	// An absurd one is refused, whatever it repeats.
-	for _, element := range []string{
-		`{"object":"page","entry":[%s]}`,
-		`{"object":"page","entry":[{"messaging":[%s]}]}`,
-		`{"object":"page","entry":[{"messaging":[{"message":{"attachments":[%s]}}]}]}`,
-		`{"object":"page","entry":[{"changed_fields":[%s]}]}`,
+	for around, element := range map[string]string{
+		`{"object":"page","entry":[%s]}`:                                                                               `{},`,
+		`{"object":"page","entry":[{"messaging":[%s]}]}`:                                                               `{},`,
+		`{"object":"page","entry":[{"messaging":[{"message":{"attachments":[%s]}}]}]}`:                                 `{},`,
+		`{"object":"page","entry":[{"messaging":[{"app_roles":{%s}}]}]}`:                                               `"1":[],`,
+		`{"object":"page","entry":[{"messaging":[{"messaging_feedback":{"feedback_screens":[{"questions":{%s}}]}}]}]}`: `"q":{},`,
 	} {
-		many := strings.TrimSuffix(strings.Repeat("{},", 135_000), ",")
-		_, err := appevents.ParseWebhook(fmt.Appendf(nil, element, many))
+		many := strings.TrimSuffix(strings.Repeat(element, 135_000), ",")
+		_, err := appevents.ParseWebhook(fmt.Appendf(nil, around, many))
 		require.ErrorIs(t, err, appevents.ErrNotWebhook)
 		require.ErrorContains(t, err, "more than 131072 parts")
 	}
