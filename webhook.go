@@ -246,9 +246,7 @@ var answers = map[int]string{
 func answer(rw http.ResponseWriter, status int) { answerText(rw, status, answers[status]) }
 
 func answerText(rw http.ResponseWriter, status int, text string) {
-	header := rw.Header()
-	header.Set("Content-Type", "text/plain; charset=utf-8")
-	header.Set("X-Content-Type-Options", "nosniff")
+	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	rw.WriteHeader(status)
 	_, _ = io.WriteString(rw, text) //nolint:gosec // the challenge is reflected on purpose, as text not to be sniffed
 }
@@ -263,6 +261,7 @@ func (w *Webhook) handshake(rw http.ResponseWriter, r *http.Request) {
 		answer(rw, http.StatusForbidden)
 		return
 	}
+	rw.Header().Set("X-Content-Type-Options", "nosniff")
 	answerText(rw, http.StatusOK, challenge)
 }
 

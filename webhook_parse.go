@@ -24,9 +24,10 @@ type Payload struct {
 
 	events []WebhookEvent
 
-	// Nearly every body has one entry with one event.
-	entry1 [1]*Entry
-	event1 [1]WebhookEvent
+	// Nearly every body has one entry with one event: they need no memory of their own.
+	first   Entry
+	entries [1]*Entry
+	event   [1]WebhookEvent
 }
 
 // Entry is what a body says about one Page or account.
@@ -89,7 +90,7 @@ const (
 // Accepted are the envelope with "entry", a list of envelopes, and the bare "field" and "value" of the dashboard.
 func ParseWebhook(body []byte) (*Payload, error) {
 	payload := &Payload{}
-	payload.Entries, payload.events = payload.entry1[:0], payload.event1[:0]
+	payload.Entries, payload.events = payload.entries[:0], payload.event[:0]
 	p := webhookParser{payload: payload, scan: jsonscan.New(string(body))}
 
 	found := false
@@ -195,7 +196,10 @@ func (p *webhookParser) envelope() bool {
 }
 
 func (p *webhookParser) newEntry() *Entry {
-	entry := &Entry{}
+	entry := &p.payload.first
+	if len(p.payload.Entries) > 0 {
+		entry = &Entry{}
+	}
 	if p.spend() {
 		p.payload.Entries = append(p.payload.Entries, entry)
 	}

@@ -103,9 +103,9 @@ func TestWebhook_Handshake(t *testing.T) {
 			w := hook.serve(httptest.NewRequest(http.MethodGet, "/any/path?"+query.Encode(), nil))
 			require.Equal(t, test.status, w.Code)
 			require.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
-			require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
 			if test.status == http.StatusOK {
 				require.Equal(t, test.challenge, w.Body.String())
+				require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
 				require.Empty(t, hook.reported())
 				return
 			}
@@ -165,7 +165,6 @@ func TestWebhook_Answers(t *testing.T) {
 			require.Equal(t, test.status, w.Code)
 			require.Equal(t, test.text, w.Body.String())
 			require.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
-			require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
 			require.Equal(t, test.status == http.StatusOK, called == 1)
 			require.Equal(t, test.status == http.StatusMethodNotAllowed, w.Header().Get("Allow") == "GET, POST")
 			unread := test.status == http.StatusRequestEntityTooLarge || test.status == http.StatusBadRequest ||

@@ -187,6 +187,13 @@ func TestScanner_Lenient(t *testing.T) {
 		{doc: `" 7 "`, text: good(" 7 "), id: good(" 7 "), i64: good(int64(7)), float: good(7.0)},
 		{doc: `99999999999999999999`, text: good("99999999999999999999"), id: good("99999999999999999999"),
 			float: good(99999999999999999999.0)},
+		{doc: `999999999999999999`, text: good("999999999999999999"), id: good("999999999999999999"),
+			i64: good(int64(999999999999999999)), float: good(999999999999999999.0)},
+		{doc: `9223372036854775807`, text: good("9223372036854775807"), id: good("9223372036854775807"),
+			i64: good(int64(math.MaxInt64)), float: good(float64(math.MaxInt64))},
+		{doc: `9223372036854775808`, text: good("9223372036854775808"), id: good("9223372036854775808"),
+			float: good(9223372036854775808.0)},
+		{doc: `1E3`, text: good("1E3"), i64: good(int64(1000)), float: good(1000.0)},
 		{doc: `1e400`, text: good("1e400")},
 		{doc: `"0x10"`, text: good("0x10"), id: good("0x10")},
 		{doc: `"1_000"`, text: good("1_000"), id: good("1_000")},
@@ -231,6 +238,11 @@ func TestScanner_Lenient(t *testing.T) {
 
 func TestScanner_LenientOnBrokenInput(t *testing.T) {
 	t.Parallel()
+	for _, doc := range []string{`01`, `-`, `-01`} {
+		s := jsonscan.New(doc)
+		_, ok := s.Int64()
+		require.True(t, !ok || s.End() != nil, doc)
+	}
 	for _, doc := range []string{``, `"abc`, `12.`, `tru`, `{"a"`, `nul`} {
 		s := jsonscan.New(doc)
 		_, ok := s.Text()
@@ -306,10 +318,13 @@ func FuzzNumbers(f *testing.F) {
 			require.Equal(t, math.Float64bits(wantFloat), math.Float64bits(got), text)
 		}
 		if want, err := strconv.ParseInt(text, 10, 64); err == nil && json.Valid([]byte(text)) {
-			s := jsonscan.New(strconv.Quote(text))
-			got, ok := s.Int64()
-			require.True(t, ok, text)
-			require.Equal(t, want, got)
+			for _, doc := range []string{text, strconv.Quote(text), text + " "} {
+				s := jsonscan.New(doc)
+				got, ok := s.Int64()
+				require.True(t, ok, doc)
+				require.Equal(t, want, got)
+				require.NoError(t, s.End())
+			}
 		}
 	})
 }

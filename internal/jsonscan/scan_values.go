@@ -63,6 +63,12 @@ func (s *Scanner) Bool() (bool, bool) {
 
 // Int64 reads an integer, also quoted. A fraction of zero and an exponent are allowed when the number is exact.
 func (s *Scanner) Int64() (int64, bool) {
+	if s.Kind() == Number {
+		if n, end := plainInt(s.src, s.pos); end > 0 {
+			s.pos = end
+			return n, true
+		}
+	}
 	text, ok := s.number()
 	if !ok || text == "" {
 		return 0, ok
@@ -75,6 +81,21 @@ func (s *Scanner) Int64() (int64, bool) {
 		return 0, false
 	}
 	return int64(f), true
+}
+
+// plainInt reads what most numbers are: at most 18 digits and nothing else. It returns 0 as the end for any other.
+func plainInt(src string, pos int) (n int64, end int) {
+	start := pos
+	for ; pos < len(src) && src[pos]-'0' <= 9; pos++ {
+		if pos-start == 18 || pos > start && n == 0 {
+			return 0, 0 // may overflow, or a zero in front of others
+		}
+		n = 10*n + int64(src[pos]-'0')
+	}
+	if pos == start || pos < len(src) && (src[pos] == '.' || src[pos]|0x20 == 'e') {
+		return 0, 0
+	}
+	return n, pos
 }
 
 // Float64 reads a number, also quoted.
