@@ -248,7 +248,7 @@ func (e *GraphError) class() error {
 // redact blanks the given secrets in everything an error shows.
 func (e *GraphError) redact(secrets []string) {
 	for _, text := range [...]*string{&e.Message, &e.Type, &e.UserTitle, &e.UserMessage, &e.TraceID, &e.Version} {
-		*text = redact.Text(*text, secrets...)
+		*text = bounded(redact.Text(*text, secrets...))
 	}
 	for i, field := range e.BlameFields {
 		e.BlameFields[i] = redact.Text(field, secrets...)
@@ -342,6 +342,14 @@ func (e *GraphError) hint() string {
 		}
 	}
 	return ""
+}
+
+// bounded cuts a foreign text that is too long for an error, between characters.
+func bounded(s string) string {
+	if len(s) <= maxErrorBody {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxErrorBody], "") + "…"
 }
 
 // oneLine keeps a foreign text from breaking a log line.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
@@ -412,4 +413,20 @@ func TestErrors_SurviveBeingNil(t *testing.T) {
 		require.NotErrorIs(t, graph, sentinel)
 		require.NotErrorIs(t, call, sentinel)
 	}
+}
+
+func TestGraphError_LongTextsAreCut(t *testing.T) {
+	t.Parallel()
+	mock := httpmock.NewMockTransport()
+	mock.RegisterNoResponder(httpmock.NewStringResponder(http.StatusBadRequest,
+		`{"error":{"message":"`+strings.Repeat("å", 1<<20)+`","code":100}}`))
+	client, err := appevents.New("771", appevents.WithHTTPClient(&http.Client{Transport: mock}))
+	require.NoError(t, err)
+	_, err = client.LogActivity(t.Context(), &appevents.Activity{
+		Thread: appevents.Thread{PageID: "901", PSID: "7702"}, Consent: appevents.ConsentAllowed,
+		Events: []appevents.Event{appevents.LeadSubmitted()},
+	})
+	require.ErrorIs(t, err, appevents.ErrInvalidParameter)
+	require.Less(t, len(err.Error()), 4<<10)
+	require.True(t, utf8.ValidString(err.Error()))
 }

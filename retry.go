@@ -66,7 +66,7 @@ func (p RetryPolicy) again(err error, attempt int) bool {
 		return e.Outcome == OutcomeNotSent && e.retryable || e.Outcome == OutcomeUnknown && p.RetryUnknown
 	case *GraphError:
 		if e.unknown {
-			return p.RetryUnknown && !e.Is(ErrThrottled)
+			return p.RetryUnknown
 		}
 		return e.Transient && e.Is(ErrTransient)
 	}
