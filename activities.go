@@ -550,7 +550,8 @@ func activityParamHome(name string) string {
 	case "advertiser_id", "anon_id", "app_user_id", "attribution", "device_token", "user_id", "user_id_type",
 		"vendor_id", "windows_attribution_id":
 		return "Device"
-	case "bundle_id", "bundle_short_version", "bundle_version", "installer_package", "sdk_version", "url_schemes":
+	case "bundle_id", "bundle_short_version", "bundle_version", "installer_package", "receipt_data",
+		"sdk_version", "url_schemes":
 		return "Bundle"
 	case "attribution_referrer", "attribution_sources", "campaign_ids", "click_id", "event_id",
 		"google_install_referrer", "install_id", "install_referrer", "is_fb", "meta_install_referrer":

@@ -235,7 +235,7 @@ func TestRequests(t *testing.T) {
 	}
 	everyBundle := appevents.Bundle{
 		ID: "com.example.shop", Version: "771", ShortVersion: "7.7.1", Installer: "com.android.vending",
-		SDKVersion: "18.0", URLSchemes: []string{"fb771", `odd"one`},
+		SDKVersion: "18.0", Receipts: "receipt_1::data;;;", URLSchemes: []string{"fb771", `odd"one`},
 	}
 	everyMeasurement := appevents.Measurement{
 		EventID: "request-1", InstallID: "install-1", InstallReferrer: "utm_source=a&b=c",
@@ -314,7 +314,7 @@ func TestRequests(t *testing.T) {
 			InstalledAt:    past.Add(999 * time.Millisecond),
 			ConsiderViews:  true, IncludeDwellData: true, IncludeVideoData: true,
 			Bundle: everyBundle, Measurement: everyMeasurement,
-			Extra: map[string]string{"receipt_data": "receipt_1::data;;;", "migration_bundle": "b"},
+			Extra: map[string]string{"migration_bundle": "b"},
 		}},
 		{"every_activity_parameter", []appevents.Option{appToken}, &appevents.Activity{
 			Device: everyDevice, ExtInfo: android, ClientIP: netip.MustParseAddr("2001:db8::1"),
@@ -532,7 +532,8 @@ func TestClient_LogActivity_SendsSingleGroups(t *testing.T) {
 		"attribution_sources": func(a *appevents.Activity) {
 			a.Measurement.Sources = []appevents.AttributionSource{{AdID: "1"}}
 		},
-		"receipt_data": func(a *appevents.Activity) { a.Extra = map[string]string{"receipt_data": "a"} },
+		"receipt_data":     func(a *appevents.Activity) { a.Bundle.Receipts = "a" },
+		"migration_bundle": func(a *appevents.Activity) { a.Extra = map[string]string{"migration_bundle": "a"} },
 	} {
 		_, err := tap.client.LogActivity(t.Context(), botCall(change))
 		require.NoError(t, err)

@@ -25,7 +25,7 @@ func storableCalls(t *testing.T) map[string]appevents.Call {
 	return map[string]appevents.Call{
 		"activity": &appevents.Activity{
 			Thread: thread, UserData: person, Consent: appevents.ConsentAllowed, Events: []appevents.Event{event},
-			Extra: map[string]string{"receipt_data": "x"},
+			Extra: map[string]string{"migration_bundle": "x"},
 		},
 		"conversions": &appevents.ConversionCall{DatasetID: "5501", Conversions: []appevents.Conversion{conversion}},
 		"install": &appevents.Install{

@@ -25,8 +25,10 @@ type AppConversion struct {
 	// ClientIP is the device's own address, IPv4 or IPv6 (client_ip_address).
 	ClientIP netip.Addr `json:"client_ip,omitzero"`
 
-	// Installer is the Android installer package (installer_package), URLSchemes the schemes the app opens.
+	// Installer is the Android installer package (installer_package), Receipts the in-app purchase receipts as text
+	// (receipt_data), URLSchemes the schemes the app opens.
 	Installer  string   `json:"installer,omitzero"`
+	Receipts   string   `json:"receipts,omitzero"`
 	URLSchemes []string `json:"url_schemes,omitzero"`
 
 	// InstallReferrer and CampaignIDs are as in [Measurement].
@@ -124,7 +126,7 @@ func (a *activityCall) conversionApp() (*AppConversion, problems) {
 	if a.thread == (Thread{}) {
 		app := &AppConversion{
 			Device: *a.device, ExtInfo: *a.extInfo, Consent: a.consent, ClientIP: a.clientIP,
-			Installer: a.bundle.Installer, URLSchemes: a.bundle.URLSchemes,
+			Installer: a.bundle.Installer, Receipts: a.bundle.Receipts, URLSchemes: a.bundle.URLSchemes,
 			InstallReferrer: m.InstallReferrer, CampaignIDs: m.CampaignIDs, ConsiderViews: a.considerViews,
 			IncludeDwellData: a.includeDwellData, IncludeVideoData: a.includeVideoData,
 		}
@@ -138,7 +140,7 @@ func (a *activityCall) conversionApp() (*AppConversion, problems) {
 		set  bool
 	}{
 		{"client_ip", a.clientIP.IsValid()},
-		{"bundle", a.bundle.Installer != "" || len(a.bundle.URLSchemes) > 0},
+		{"bundle", a.bundle.Installer != "" || a.bundle.Receipts != "" || len(a.bundle.URLSchemes) > 0},
 		{"measurement", m.InstallReferrer != "" || m.CampaignIDs != ""},
 		{"consider_views", a.considerViews},
 	} {
@@ -163,7 +165,8 @@ func (a *AppConversion) validate(at *place, p *problems) {
 		p.add(at.field("consider_views"), RuleRequired, "must be true to ask for dwell or video data")
 	}
 	for _, text := range [...]struct{ name, value string }{
-		{"installer", a.Installer}, {"install_referrer", a.InstallReferrer}, {"campaign_ids", a.CampaignIDs},
+		{"installer", a.Installer}, {"receipts", a.Receipts}, {"install_referrer", a.InstallReferrer},
+		{"campaign_ids", a.CampaignIDs},
 	} {
 		validateText(text.value, at.field(text.name), p)
 	}
@@ -233,6 +236,7 @@ func (a *AppConversion) append(dst []byte, user []hashedField) []byte {
 	dst = appendText(dst, "device_token", a.Device.PushToken)
 	dst = appendText(dst, "windows_attribution_id", a.Device.WindowsAttributionID)
 	dst = appendText(dst, "installer_package", a.Installer)
+	dst = appendText(dst, "receipt_data", a.Receipts)
 	dst = appendTexts(dst, "url_schemes", a.URLSchemes)
 	dst = appendText(dst, "install_referrer", a.InstallReferrer)
 	dst = appendText(dst, "campaign_ids", a.CampaignIDs)

@@ -26,7 +26,7 @@ func fullApp() appevents.Conversion {
 		},
 		Consent:   appevents.Consent{Advertiser: appevents.Denied, Application: appevents.Allowed},
 		ClientIP:  netip.MustParseAddr("::ffff:203.0.113.7"),
-		Installer: "com.android.vending", URLSchemes: []string{"example", "fb771"},
+		Installer: "com.android.vending", Receipts: "receipt_1::data;;;", URLSchemes: []string{"example", "fb771"},
 		InstallReferrer: "utm", CampaignIDs: "c-1",
 		ConsiderViews: true, IncludeDwellData: true, IncludeVideoData: true,
 	}
@@ -63,6 +63,7 @@ func TestConversion_Validate_OfAnApp(t *testing.T) {
 		"multicast IP":       {func(c *conversion) { c.App.ClientIP = netip.MustParseAddr("224.0.0.1") }, []string{"app.client_ip (format)"}},
 		"dwell data":         {func(c *conversion) { c.App.IncludeDwellData = true }, []string{"app.consider_views (required)"}},
 		"video data":         {func(c *conversion) { c.App.IncludeVideoData = true }, []string{"app.consider_views (required)"}},
+		"broken receipts":    {func(c *conversion) { c.App.Receipts = "\xff" }, []string{"app.receipts (format)"}},
 		"broken installer":   {func(c *conversion) { c.App.Installer = "\xff" }, []string{"app.installer (format)"}},
 		"empty scheme":       {func(c *conversion) { c.App.URLSchemes = []string{""} }, []string{"app.url_schemes[0] (required)"}},
 		"broken scheme":      {func(c *conversion) { c.App.URLSchemes = []string{"\xff"} }, []string{"app.url_schemes[0] (format)"}},
@@ -96,7 +97,7 @@ func appActivity() *appevents.Activity {
 		ExtInfo:        appevents.ExtInfo{Platform: appevents.Android, OSVersion: "14"},
 		Consent:        appevents.ConsentDenied,
 		DataProcessing: appevents.DataProcessing{Declared: true},
-		Bundle:         appevents.Bundle{Installer: "com.android.vending"},
+		Bundle:         appevents.Bundle{Installer: "com.android.vending", Receipts: "r"},
 		Events: []appevents.Event{
 			{Name: "SecretLevel", ID: "own"}, appevents.CompleteTutorial(true), appevents.Purchase(1, "USD"),
 		},
@@ -113,6 +114,7 @@ func TestActivity_Conversions_OfADevice(t *testing.T) {
 		require.Equal(t, name, all[i].Name)
 		require.Equal(t, activity.Consent, all[i].App.Consent)
 		require.Equal(t, "com.android.vending", all[i].App.Installer)
+		require.Equal(t, "r", all[i].App.Receipts)
 		require.True(t, all[i].DataProcessing.Declared)
 	}
 	require.Equal(t, "own", all[0].ID)

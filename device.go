@@ -95,18 +95,19 @@ type Bundle struct {
 	ShortVersion string   `json:"short_version,omitzero" url:"bundle_short_version,omitempty"`
 	Installer    string   `json:"installer,omitzero" url:"installer_package,omitempty"` // Android installer package
 	SDKVersion   string   `json:"sdk_version,omitzero" url:"sdk_version,omitempty"`
-	URLSchemes   []string `json:"url_schemes,omitzero" url:"-"` // sent as a JSON array (url_schemes)
+	Receipts     string   `json:"receipts,omitzero" url:"receipt_data,omitempty"` // in-app purchase receipts, as text
+	URLSchemes   []string `json:"url_schemes,omitzero" url:"-"`                   // sent as a JSON array (url_schemes)
 }
 
 func (b *Bundle) isZero() bool {
 	return b.ID == "" && b.Version == "" && b.ShortVersion == "" && b.Installer == "" && b.SDKVersion == "" &&
-		len(b.URLSchemes) == 0
+		b.Receipts == "" && len(b.URLSchemes) == 0
 }
 
 func (b *Bundle) validate(at *place, p *problems) {
 	for _, text := range [...]struct{ name, value string }{
 		{"id", b.ID}, {"version", b.Version}, {"short_version", b.ShortVersion}, {"installer", b.Installer},
-		{"sdk_version", b.SDKVersion},
+		{"sdk_version", b.SDKVersion}, {"receipts", b.Receipts},
 	} {
 		validateText(text.value, at.field(text.name), p)
 	}

@@ -580,7 +580,7 @@ func TestRules(t *testing.T) {
 			"extra.method", "reserved", "",
 		},
 		{
-			"an extra parameter has no field", extra("receipt_data", "1"), extra("advertiser_id", "1"),
+			"an extra parameter has no field", extra("migration_bundle", "1"), extra("advertiser_id", "1"),
 			"extra.advertiser_id", "reserved", "Device",
 		},
 
@@ -678,6 +678,7 @@ func TestRules_TextsAreUTF8(t *testing.T) {
 		"bundle.version":                                   func(s string) validator { return bundle(appevents.Bundle{Version: s}) },
 		"bundle.short_version":                             func(s string) validator { return bundle(appevents.Bundle{ShortVersion: s}) },
 		"bundle.installer":                                 func(s string) validator { return bundle(appevents.Bundle{Installer: s}) },
+		"bundle.receipts":                                  func(s string) validator { return bundle(appevents.Bundle{Receipts: s}) },
 		"bundle.sdk_version":                               func(s string) validator { return bundle(appevents.Bundle{SDKVersion: s}) },
 		"bundle.url_schemes[0]":                            func(s string) validator { return bundle(appevents.Bundle{URLSchemes: []string{s}}) },
 		"measurement.event_id":                             func(s string) validator { return measurement(appevents.Measurement{EventID: s}) },
@@ -820,7 +821,8 @@ func TestRules_ExtraParameters(t *testing.T) {
 			"limited_data_use",
 		"Device": "advertiser_id anon_id app_user_id attribution device_token user_id user_id_type vendor_id " +
 			"windows_attribution_id",
-		"Bundle": "bundle_id bundle_short_version bundle_version installer_package sdk_version url_schemes",
+		"Bundle": "bundle_id bundle_short_version bundle_version installer_package receipt_data sdk_version " +
+			"url_schemes",
 		"Measurement": "attribution_referrer attribution_sources campaign_ids click_id event_id " +
 			"google_install_referrer install_id install_referrer is_fb meta_install_referrer",
 		"Install.InstalledAt": "install_timestamp",
@@ -839,7 +841,7 @@ func TestRules_ExtraParameters(t *testing.T) {
 	}
 	for _, free := range []string{
 		"add_to_messaging_customer_base_for_whatsapp", "advertiser_id_collection_enabled", "migration_bundle",
-		"num_skipped_events", "operational_parameters", "receipt_data",
+		"num_skipped_events", "operational_parameters",
 	} {
 		require.NoError(t, extra(free, "1").Validate())
 	}
