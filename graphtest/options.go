@@ -88,12 +88,10 @@ func WithRequireProof() Option { return func(c *config) { c.requireProof = true 
 // WithToken declares an access token. Once one is declared, tokens that are not are refused with code 190, except the
 // app token when [WithAppSecret] is given. Defaults to accepting every token for everything.
 func WithToken(token string, grant Grant) Option {
-	return func(c *config) {
-		if grant.Type == "" {
-			grant.Type = TokenUser
-		}
-		c.tokens[token] = grant
+	if grant.Type == "" {
+		grant.Type = TokenUser
 	}
+	return func(c *config) { c.tokens[token] = grant }
 }
 
 // WithVersions declares the living Graph versions. A call for an older one is served by the oldest of these, as Graph
