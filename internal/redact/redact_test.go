@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,6 +28,10 @@ func TestText(t *testing.T) {
 		"nothing to do": {"all is well", "all is well"},
 		"plain":         {"token EAAcanary|token!", "token [redacted]!"},
 		"escaped":       {"?access_token=EAAcanary%7Ctoken&x", "?access_token=[redacted]&x"},
+		"escaped small": {"?access_token=EAAcanary%7ctoken&x", "?access_token=[redacted]&x"},
+		"as JSON":       {`{"message":"EAAcanary\u007Ctoken."}`, `{"message":"[redacted]."}`},
+		"not quite":     {`EAAcanary\u007Dtoken EAAcanary\u00 EAAcanary%7 EAAcanary\`, `EAAcanary\u007Dtoken EAAcanary\u00 EAAcanary%7 EAAcanary\`},
+		"once again":    {`EAAEAAcanary%7CtokenEAAcanary\u007ctoken`, `EAA[redacted][redacted]`},
 		"several":       {"EAAcanary|token canary-secret EAAcanary|token", "[redacted] [redacted] [redacted]"},
 		"touching":      {"canary-secretcanary-secret", "[redacted][redacted]"},
 		"only a part":   {"EAAcanary", "EAAcanary"},
@@ -38,6 +43,43 @@ func TestText(t *testing.T) {
 	require.Equal(t, "banana", redact.Text("banana", "", "a", "an", "ban"), "too short to be secrets")
 	require.Equal(t, "[redacted]na", redact.Text("banana", "bana"))
 	require.Equal(t, "banana", redact.Text("banana"))
+}
+
+func TestText_FindsEscapedSecrets(t *testing.T) {
+	t.Parallel()
+	hidden := `a/b"c\d e+ü😀é<&>` + "\n"
+	marshalled, err := json.Marshal(hidden)
+	require.NoError(t, err)
+	slashes := strings.ReplaceAll(string(marshalled), "/", `\/`)
+	for _, text := range []string{
+		hidden, url.QueryEscape(hidden), url.PathEscape(hidden), strings.ToLower(url.QueryEscape(hidden)),
+		string(marshalled[1 : len(marshalled)-1]), slashes[1 : len(slashes)-1],
+		`a\/b\"c\\d e+\u00fc\ud83d\ude00\u00E9<&>\n`,
+	} {
+		require.Equal(t, "<[redacted]>", redact.Text("<"+text+">", hidden), text)
+	}
+	require.Equal(t, "[redacted]", redact.Text(`\b\f\n\r\t`, "\b\f\n\r\t"))
+	require.Equal(t, `ab\tcd`, redact.Text(`ab\tcd`, "ab\ncd"))
+	require.Equal(t, `a\ud83d\u0041`, redact.Text(`a\ud83d\u0041`, "a😀bc"))
+	require.Equal(t, `abc\ud83d`, redact.Text(`abc\ud83d`, "abc😀"))
+}
+
+func FuzzText(f *testing.F) {
+	f.Add("sent to ", token, "%")
+	f.Add(`{"message":"`, secret, `\u0`)
+	f.Fuzz(func(t *testing.T, before, secret, after string) {
+		if len(secret) < 4 || strings.Contains(redact.Placeholder, secret) {
+			return
+		}
+		marshalled, err := json.Marshal(secret)
+		require.NoError(t, err)
+		for _, text := range []string{secret, url.QueryEscape(secret), string(marshalled[1 : len(marshalled)-1])} {
+			if !utf8.ValidString(secret) && text != secret {
+				continue // JSON has no way to write it
+			}
+			require.Contains(t, redact.Text(before+text+after, secret), redact.Placeholder)
+		}
+	})
 }
 
 func TestBytes_LeavesWhatIsCleanInPlace(t *testing.T) {
