@@ -15,6 +15,9 @@ const (
 	// tokenEarly is how long before its end a token counts as expired: it must survive the request.
 	tokenEarly = time.Minute
 
+	// tokenAbsent is how long it is remembered that there is no token: one may be given any time.
+	tokenAbsent = time.Minute
+
 	// maxCachedTokens bounds the memory of a cache; a platform's Pages fit many times over.
 	maxCachedTokens = 1 << 17
 )
@@ -35,12 +38,13 @@ type tokenEntry struct {
 	token   string
 	expires time.Time
 	err     error
+	refused string // token invalidated while the look-up was under way; guarded by the mutex of the cache
 }
 
 // NewTokenCache returns a cache over fetch, which looks a token up, in a database say. A zero expires means that the
-// token does not expire. An empty token means that there is none for the scope and is remembered like any other;
-// an error goes to the calls that wait for it and is not remembered. fetch is called once at a time per scope, with
-// a context that ends after 30 s and does not end with any one caller's. It must not be nil.
+// token does not expire. An empty token means that there is none for the scope, which is remembered for a minute. An
+// error goes to the calls that wait for it and is not remembered. fetch is called once at a time per scope, with a
+// context that ends after 30 s and does not end with any one caller's. It must not be nil.
 func NewTokenCache(
 	fetch func(ctx context.Context, scope Scope) (token string, expires time.Time, err error),
 ) (*TokenCache, error) {
@@ -69,11 +73,16 @@ func (c *TokenCache) Token(ctx context.Context, scope Scope) (string, error) {
 	}
 }
 
-// Invalidate forgets token for scope, unless a newer one has taken its place.
+// Invalidate forgets token for scope, unless a newer one has taken its place. A look-up under way is not remembered
+// when it returns this token.
 func (c *TokenCache) Invalidate(scope Scope, token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.entries[scope]; e != nil && e.finished() && e.token == token {
+	switch e := c.entries[scope]; {
+	case e == nil:
+	case !e.finished():
+		e.refused = token
+	case e.token == token:
 		delete(c.entries, scope)
 	}
 }
@@ -87,18 +96,19 @@ func (c *TokenCache) look(ctx context.Context, scope Scope, e *tokenEntry) {
 			// The panic value is not repeated: it may hold the token.
 			e.token, e.err = "", errors.New("the look-up of the token panicked")
 		}
-		if e.err != nil {
-			c.mu.Lock()
-			if c.entries[scope] == e {
-				delete(c.entries, scope)
-			}
-			c.mu.Unlock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.entries[scope] == e && (e.err != nil || e.token != "" && e.token == e.refused) {
+			delete(c.entries, scope)
 		}
 		close(e.done)
 	}()
 	e.token, e.expires, e.err = c.fetch(ctx, scope)
-	if e.err != nil {
+	switch {
+	case e.err != nil:
 		e.token, e.err = "", fmt.Errorf("look up token: %w", e.err)
+	case e.token == "":
+		e.expires = time.Now().Add(tokenAbsent + tokenEarly)
 	}
 }
 

@@ -91,6 +91,63 @@ func TestTokenCache_InvalidateForgetsOnlyTheTokenNamed(t *testing.T) {
 	require.Equal(t, "token-2", read())
 }
 
+func TestTokenCache_DoesNotRememberWhatWasInvalidatedWhileItWasLookedUp(t *testing.T) {
+	t.Parallel()
+	for invalidated, want := range map[string]int64{"token": 2, "another": 1, "": 1} {
+		t.Run("invalidated "+invalidated, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var count atomic.Int64
+				cache, err := appevents.NewTokenCache(func(context.Context, appevents.Scope) (string, time.Time, error) {
+					count.Add(1)
+					<-time.After(time.Second)
+					return "token", time.Time{}, nil
+				})
+				require.NoError(t, err)
+				time.AfterFunc(time.Second/2, func() { cache.Invalidate(pageScope("1"), invalidated) })
+				for range 2 {
+					token, err := cache.Token(t.Context(), pageScope("1"))
+					require.NoError(t, err)
+					require.Equal(t, "token", token)
+				}
+				require.Equal(t, want, count.Load())
+			})
+		})
+	}
+}
+
+func TestTokenCache_RemembersForAMinuteThatThereIsNoToken(t *testing.T) {
+	t.Parallel()
+	for name, expires := range map[string]time.Duration{"never": 0, "in an hour": time.Hour} {
+		t.Run("expires "+name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				token, count := "", 0
+				cache, err := appevents.NewTokenCache(func(context.Context, appevents.Scope) (string, time.Time, error) {
+					count++
+					if expires > 0 {
+						return token, time.Now().Add(expires), nil
+					}
+					return token, time.Time{}, nil
+				})
+				require.NoError(t, err)
+				for range 2 {
+					got, err := cache.Token(t.Context(), pageScope("1"))
+					require.NoError(t, err)
+					require.Empty(t, got)
+					<-time.After(59 * time.Second)
+				}
+				require.Equal(t, 1, count)
+				token = "token"
+				<-time.After(2 * time.Second)
+				got, err := cache.Token(t.Context(), pageScope("1"))
+				require.NoError(t, err)
+				require.Equal(t, "token", got)
+			})
+		})
+	}
+}
+
 func TestTokenCache_OneLookUpHoweverManyWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
