@@ -59,7 +59,8 @@ type Activity struct {
 
 	// Extra are parameters this package has no field for, sent as they are. Values that Graph wants as lists or
 	// objects must be JSON text. They travel with every request of a call that is split. Names that have a field are
-	// refused.
+	// refused, and so are auto_publish, which Meta no longer uses, and custom_events_file, which is Events in another
+	// encoding.
 	Extra map[string]string `json:"extra,omitzero"`
 }
 
@@ -114,6 +115,7 @@ type Install struct {
 const (
 	kindCustomEvents = "CUSTOM_APP_EVENTS"
 	kindInstall      = "MOBILE_APP_INSTALL"
+	kindAppLink      = "DEFERRED_APP_LINK"
 )
 
 // LogActivity sends the events of a to POST /{app}/activities. It works without an access token; the app token, made
@@ -138,6 +140,9 @@ func (c *Client) LogActivity(ctx context.Context, a *Activity) (*ActivityResult,
 		var buf [1 << 10]byte
 		body := formenc.AppendField(common, "custom_events", appendEvents(buf[:0], events))
 		common = slices.Clip(common) // a further request gets memory of its own
+		if hasOperational(events) {
+			body = formenc.AppendField(body, "operational_parameters", appendOperational(nil, events))
+		}
 		return c.activityRequest(opLogActivity, body, a.ClientIP, a.Thread.PageID)
 	})
 }
@@ -148,7 +153,11 @@ func (c *Client) LogInstall(ctx context.Context, in *Install) (*ActivityResult, 
 	if in == nil {
 		return nil, nilCall(opLogInstall)
 	}
-	call := in.call()
+	return c.sendOne(ctx, opLogInstall, in.call())
+}
+
+// sendOne makes a call without events, in one request.
+func (c *Client) sendOne(ctx context.Context, op string, call activityCall) (*ActivityResult, error) {
 	if err := call.validate(time.Now()); err != nil {
 		return nil, err
 	}
@@ -156,7 +165,7 @@ func (c *Client) LogInstall(ctx context.Context, in *Install) (*ActivityResult, 
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.do(ctx, c.activityRequest(opLogInstall, body, in.ClientIP, ""))
+	resp, err := c.do(ctx, c.activityRequest(op, body, call.clientIP, ""))
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +216,7 @@ func nilCall(op string) error {
 	return &ValidationError{Issues: []Issue{{Rule: RuleRequired, Message: op + ": the call is nil"}}}
 }
 
-// activityCall is what Activity and Install have in common: one call to /activities.
+// activityCall is what Activity, Install and AppLinkQuery have in common: one call to /activities.
 type activityCall struct {
 	kind             string
 	thread           Thread
@@ -272,7 +281,11 @@ func (a *activityCall) validate(now time.Time) error {
 	if ip := a.clientIP.Unmap(); ip.IsUnspecified() || ip.IsMulticast() {
 		p.add(field("client_ip"), RuleFormat, "must be the address of a device")
 	}
-	validateExtra(a.extra, activityParamHome, field("extra"), &p)
+	home := activityParamHome
+	if a.kind == kindAppLink {
+		home = appLinkParamHome
+	}
+	validateExtra(a.extra, home, field("extra"), &p)
 	return p.err()
 }
 
@@ -296,6 +309,10 @@ func (a *activityCall) validateIdentity(p *problems) {
 	case a.kind == kindInstall:
 		if a.device.AdvertiserID == "" && a.device.Attribution == "" && !(a.allowAnonID && a.device.AnonID != "") {
 			p.add(field("device"), RuleRequired, "needs an advertiser ID or attribution")
+		}
+	case a.kind == kindAppLink:
+		if a.device.AdvertiserID == "" && a.device.Attribution == "" && a.device.AnonID == "" {
+			p.add(field("device"), RuleRequired, "needs an advertiser ID, attribution or an anonymous ID")
 		}
 	case a.thread != Thread{}:
 		a.thread.validateMessenger(field("thread"), p)
@@ -333,13 +350,14 @@ type activityGroups struct {
 
 // appForm holds what only apps and measurement partners send.
 type appForm struct {
-	UserIDType         string       `url:"user_id_type,omitempty"`
-	InstallTimestamp   int64        `url:"install_timestamp,omitempty"`
-	ConsiderViews      bool         `url:"consider_views,int,omitempty"`
-	IncludeDwellData   bool         `url:"include_dwell_data,int,omitempty"`
-	IncludeVideoData   bool         `url:"include_video_data,int,omitempty"`
-	URLSchemes         formenc.JSON `url:"url_schemes,omitempty"`
-	AttributionSources formenc.JSON `url:"attribution_sources,omitempty"`
+	UserIDType            string       `url:"user_id_type,omitempty"`
+	InstallTimestamp      int64        `url:"install_timestamp,omitempty"`
+	ConsiderViews         bool         `url:"consider_views,int,omitempty"`
+	IncludeDwellData      bool         `url:"include_dwell_data,int,omitempty"`
+	IncludeVideoData      bool         `url:"include_video_data,int,omitempty"`
+	URLSchemes            formenc.JSON `url:"url_schemes,omitempty"`
+	CircuitBreakerTimeout int64        `url:"circuit_breaker_timeout_ms,omitempty"`
+	AttributionSources    formenc.JSON `url:"attribution_sources,omitempty"`
 	Bundle
 	Measurement
 }
@@ -417,6 +435,7 @@ func (a *activityCall) appForm() (*appForm, error) {
 	form := &appForm{
 		ConsiderViews: a.considerViews, IncludeDwellData: a.includeDwellData, IncludeVideoData: a.includeVideoData,
 		Bundle: *a.bundle, Measurement: *a.measurement,
+		CircuitBreakerTimeout: a.bundle.CircuitBreakerTimeout.Milliseconds(),
 	}
 	if a.device.PlayerID != "" {
 		form.UserIDType = "INSTANT_GAMES_PLAYER_ID"
@@ -533,9 +552,13 @@ func (c *Client) sendEvents(
 func activityParamHome(name string) string {
 	switch name {
 	case "event":
-		return "LogActivity or LogInstall"
-	case "custom_events", "custom_events_file":
+		return "LogActivity, LogInstall or DeferredAppLink"
+	case "custom_events":
 		return "Activity.Events"
+	case "custom_events_file":
+		return "Activity.Events, of which the file is another encoding"
+	case "operational_parameters":
+		return "Event.Operational"
 	case "advertiser_tracking_enabled", "application_tracking_enabled":
 		return "Consent"
 	case "page_id", "page_scoped_user_id":
@@ -544,17 +567,20 @@ func activityParamHome(name string) string {
 		return "ExtInfo"
 	case "ud":
 		return "UserData"
-	case "data_processing_options", "data_processing_options_country", "data_processing_options_state",
-		"limited_data_use":
+	case "data_processing_options", "data_processing_options_country", "data_processing_options_state":
 		return "DataProcessing"
+	case "limited_data_use":
+		return "DataProcessing.LimitedDataUse, whose parameter took its place"
 	case "advertiser_id", "anon_id", "app_user_id", "attribution", "device_token", "user_id", "user_id_type",
 		"vendor_id", "windows_attribution_id":
 		return "Device"
-	case "bundle_id", "bundle_short_version", "bundle_version", "installer_package", "receipt_data",
-		"sdk_version", "url_schemes":
+	case "advertiser_id_collection_enabled", "application_package_name", "bundle_id", "bundle_short_version",
+		"bundle_version", "circuit_breaker_timeout_ms", "installer_package", "is_circuit_breaker_active",
+		"migration_bundle", "num_skipped_events", "receipt_data", "sdk", "sdk_version", "url_schemes":
 		return "Bundle"
-	case "attribution_referrer", "attribution_sources", "campaign_ids", "click_id", "event_id",
-		"google_install_referrer", "install_id", "install_referrer", "is_fb", "meta_install_referrer":
+	case "add_to_messaging_customer_base_for_whatsapp", "attribution_referrer", "attribution_sources", "campaign_ids",
+		"click_id", "event_id", "google_install_referrer", "install_id", "install_referrer", "is_fb",
+		"meta_install_referrer":
 		return "Measurement"
 	case "install_timestamp":
 		return "Install.InstalledAt"
@@ -578,8 +604,11 @@ func validateExtra(extra map[string]string, home func(string) string, at *place,
 		case "access_token", "appsecret_proof", "appsecret_time":
 			p.add(at.field(name), RuleReserved, "credentials are options of the client")
 			continue
-		case "method", "suppress_http_code":
+		case "format", "method", "suppress_http_code":
 			p.add(at.field(name), RuleReserved, "changes what the call or its answer means")
+			continue
+		case "auto_publish":
+			p.add(at.field(name), RuleReserved, "Meta no longer uses it: leave it out")
 			continue
 		}
 		if len(name) > 100 || !validParamName(name) {

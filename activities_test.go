@@ -204,7 +204,7 @@ func guidePurchase() appevents.Event {
 func everyParameter() appevents.Event {
 	return appevents.Event{
 		Name: "Everything-1 _", Value: new(-0.5), Time: time.Unix(1700000000, 999999999), ID: "event-1",
-		SessionID: "session-1", UserID: "user-1", Implicit: true, Timed: true,
+		SessionID: "session-1", UserID: "user-1", Screen: "cart", Implicit: true, Timed: true, Background: true,
 		Params: appevents.Params{
 			AdType: "banner", Contents: []appevents.Content{{ID: `4"2`, Quantity: 2, ItemPrice: 10.99}, {ID: "b", Quantity: 1}},
 			ContentIDs: []string{"1234", `5\6`}, ContentType: "product", Currency: "EUR", Description: "Tasse, weiß",
@@ -216,6 +216,14 @@ func everyParameter() appevents.Event {
 				"page": appevents.ID("18139494541428833"),
 			},
 		},
+	}
+}
+
+// everySegment is debugging data of every kind.
+func everySegment() appevents.OperationalParams {
+	return appevents.OperationalParams{
+		IAP:          map[string]any{"sku": `a"b`, "amount": json.Number("18139494541428835.5"), "restored": false},
+		DeferralLink: map[string]any{"clicks": int64(18139494541428835), "direct": true, "source": ""},
 	}
 }
 
@@ -236,6 +244,9 @@ func TestRequests(t *testing.T) {
 	everyBundle := appevents.Bundle{
 		ID: "com.example.shop", Version: "771", ShortVersion: "7.7.1", Installer: "com.android.vending",
 		SDKVersion: "18.0", Receipts: "receipt_1::data;;;", URLSchemes: []string{"fb771", `odd"one`},
+		PackageName: "com.example.shop", Migration: "b", SDK: "android", SkippedEvents: 7,
+		ReadsAdvertiserID: new(true), CircuitBreakerActive: new(false),
+		CircuitBreakerTimeout: 1500*time.Millisecond + 999*time.Microsecond,
 	}
 	everyMeasurement := appevents.Measurement{
 		EventID: "request-1", InstallID: "install-1", InstallReferrer: "utm_source=a&b=c",
@@ -246,6 +257,7 @@ func TestRequests(t *testing.T) {
 			EventTime: past.Add(time.Hour), EventID: "e", InstallID: "i", AuditingToken: "t",
 			AttributionMethod: "last_touch", IsPrimary: new(true),
 		}, {IsPrimary: new(false)}},
+		WhatsAppOptIn: new(true),
 	}
 	appToken := appevents.WithAccessToken(appevents.AppToken("771", "rest-of-token"))
 	pageToken := appevents.WithAccessToken("PAGE_ACCESS_TOKEN")
@@ -314,7 +326,7 @@ func TestRequests(t *testing.T) {
 			InstalledAt:    past.Add(999 * time.Millisecond),
 			ConsiderViews:  true, IncludeDwellData: true, IncludeVideoData: true,
 			Bundle: everyBundle, Measurement: everyMeasurement,
-			Extra: map[string]string{"migration_bundle": "b"},
+			Extra: map[string]string{"debug": "all"},
 		}},
 		{"every_activity_parameter", []appevents.Option{appToken}, &appevents.Activity{
 			Device: everyDevice, ExtInfo: android, ClientIP: netip.MustParseAddr("2001:db8::1"),
@@ -323,8 +335,14 @@ func TestRequests(t *testing.T) {
 			Events:         []appevents.Event{appevents.Contact()},
 			ConsiderViews:  true, IncludeDwellData: true, IncludeVideoData: true,
 			Bundle: everyBundle, Measurement: everyMeasurement,
-			Extra: map[string]string{"operational_parameters": `[{"iap_parameters":{}}]`},
+			Extra: map[string]string{"debug": "all"},
 		}},
+		{"operational_parameters", nil, botCall(func(a *appevents.Activity) {
+			all, some := appevents.Purchase(55.22, "USD"), appevents.Contact()
+			all.Operational, some.Operational.IAP = everySegment(), map[string]any{"n": 1}
+			some.Operational.DeferralLink = map[string]any{}
+			a.Events = []appevents.Event{appevents.Contact(), all, some}
+		})},
 		{"page_defaults", []appevents.Option{pageToken}, pageCall(func(*appevents.PageActivity) {})},
 		{"page_every_parameter", []appevents.Option{pageToken}, pageCall(func(p *appevents.PageActivity) {
 			p.Target, p.Source = "App_And_Page", "DETECTION"
@@ -460,13 +478,20 @@ func TestClient_LogActivity_SendsNothingUnasked(t *testing.T) {
 		"application_tracking_enabled": {"1"},
 	}, tap.form(t, 0))
 
+	// Debugging data made but empty is none.
+	_, err = tap.client.LogActivity(t.Context(), appCall(func(a *appevents.Activity) {
+		a.Events[0].Operational = appevents.OperationalParams{IAP: map[string]any{}, DeferralLink: map[string]any{}}
+	}))
+	require.NoError(t, err)
+	require.Equal(t, tap.form(t, 0), tap.form(t, 1))
+
 	// Lists made but empty are no lists.
 	_, err = tap.client.LogInstall(t.Context(), installCall(func(in *appevents.Install) {
 		in.Bundle.URLSchemes, in.Measurement.Sources = []string{}, []appevents.AttributionSource{}
 		in.Extra = map[string]string{}
 	}))
 	require.NoError(t, err)
-	require.Len(t, tap.form(t, 1), 4)
+	require.Len(t, tap.form(t, 2), 4)
 }
 
 // Each group of parameters is sent when any of its fields is set.
@@ -474,30 +499,42 @@ func TestClient_LogInstall_SendsSingleFields(t *testing.T) {
 	t.Parallel()
 	tap := newWireTap(t)
 	for name, in := range map[string]*appevents.Install{
-		"anon_id=a":                    installCall(func(in *appevents.Install) { in.Device.AnonID = "a" }),
-		"vendor_id=a":                  installCall(func(in *appevents.Install) { in.Device.VendorID = "a" }),
-		"app_user_id=a":                installCall(func(in *appevents.Install) { in.Device.UserID = "a" }),
-		"device_token=a":               installCall(func(in *appevents.Install) { in.Device.PushToken = "a" }),
-		"windows_attribution_id=a":     installCall(func(in *appevents.Install) { in.Device.WindowsAttributionID = "a" }),
-		"user_id=a":                    installCall(func(in *appevents.Install) { in.Device.PlayerID = "a" }),
-		"install_timestamp=1700000000": installCall(func(in *appevents.Install) { in.InstalledAt = time.Unix(1700000000, 0) }),
-		"consider_views=1":             installCall(func(in *appevents.Install) { in.ConsiderViews = true }),
-		"bundle_id=a":                  bundle(appevents.Bundle{ID: "a"}),
-		"bundle_version=a":             bundle(appevents.Bundle{Version: "a"}),
-		"bundle_short_version=a":       bundle(appevents.Bundle{ShortVersion: "a"}),
-		"installer_package=a":          bundle(appevents.Bundle{Installer: "a"}),
-		"sdk_version=a":                bundle(appevents.Bundle{SDKVersion: "a"}),
-		`url_schemes=["a"]`:            bundle(appevents.Bundle{URLSchemes: []string{"a"}}),
-		"event_id=a":                   measurement(appevents.Measurement{EventID: "a"}),
-		"install_id=a":                 measurement(appevents.Measurement{InstallID: "a"}),
-		"install_referrer=a":           measurement(appevents.Measurement{InstallReferrer: "a"}),
-		"google_install_referrer=a":    measurement(appevents.Measurement{GoogleInstallReferrer: "a"}),
-		"meta_install_referrer=a":      measurement(appevents.Measurement{MetaInstallReferrer: "a"}),
-		"attribution_referrer=a":       measurement(appevents.Measurement{AttributionReferrer: "a"}),
-		"campaign_ids=a":               measurement(appevents.Measurement{CampaignIDs: "a"}),
-		"click_id=a":                   measurement(appevents.Measurement{ClickID: "a"}),
-		"is_fb=1":                      measurement(appevents.Measurement{IsFB: new(true)}),
-		"is_fb=0":                      measurement(appevents.Measurement{IsFB: new(false)}),
+		"anon_id=a":                                     installCall(func(in *appevents.Install) { in.Device.AnonID = "a" }),
+		"vendor_id=a":                                   installCall(func(in *appevents.Install) { in.Device.VendorID = "a" }),
+		"app_user_id=a":                                 installCall(func(in *appevents.Install) { in.Device.UserID = "a" }),
+		"device_token=a":                                installCall(func(in *appevents.Install) { in.Device.PushToken = "a" }),
+		"windows_attribution_id=a":                      installCall(func(in *appevents.Install) { in.Device.WindowsAttributionID = "a" }),
+		"user_id=a":                                     installCall(func(in *appevents.Install) { in.Device.PlayerID = "a" }),
+		"install_timestamp=1700000000":                  installCall(func(in *appevents.Install) { in.InstalledAt = time.Unix(1700000000, 0) }),
+		"consider_views=1":                              installCall(func(in *appevents.Install) { in.ConsiderViews = true }),
+		"bundle_id=a":                                   bundle(appevents.Bundle{ID: "a"}),
+		"bundle_version=a":                              bundle(appevents.Bundle{Version: "a"}),
+		"bundle_short_version=a":                        bundle(appevents.Bundle{ShortVersion: "a"}),
+		"installer_package=a":                           bundle(appevents.Bundle{Installer: "a"}),
+		"sdk_version=a":                                 bundle(appevents.Bundle{SDKVersion: "a"}),
+		`url_schemes=["a"]`:                             bundle(appevents.Bundle{URLSchemes: []string{"a"}}),
+		"application_package_name=a":                    bundle(appevents.Bundle{PackageName: "a"}),
+		"migration_bundle=a":                            bundle(appevents.Bundle{Migration: "a"}),
+		"receipt_data=a":                                bundle(appevents.Bundle{Receipts: "a"}),
+		"sdk=a":                                         bundle(appevents.Bundle{SDK: "a"}),
+		"num_skipped_events=1":                          bundle(appevents.Bundle{SkippedEvents: 1}),
+		"advertiser_id_collection_enabled=1":            bundle(appevents.Bundle{ReadsAdvertiserID: new(true)}),
+		"advertiser_id_collection_enabled=0":            bundle(appevents.Bundle{ReadsAdvertiserID: new(false)}),
+		"is_circuit_breaker_active=1":                   bundle(appevents.Bundle{CircuitBreakerActive: new(true)}),
+		"is_circuit_breaker_active=0":                   bundle(appevents.Bundle{CircuitBreakerActive: new(false)}),
+		"circuit_breaker_timeout_ms=1":                  bundle(appevents.Bundle{CircuitBreakerTimeout: time.Millisecond}),
+		"add_to_messaging_customer_base_for_whatsapp=1": measurement(appevents.Measurement{WhatsAppOptIn: new(true)}),
+		"add_to_messaging_customer_base_for_whatsapp=0": measurement(appevents.Measurement{WhatsAppOptIn: new(false)}),
+		"event_id=a":                                    measurement(appevents.Measurement{EventID: "a"}),
+		"install_id=a":                                  measurement(appevents.Measurement{InstallID: "a"}),
+		"install_referrer=a":                            measurement(appevents.Measurement{InstallReferrer: "a"}),
+		"google_install_referrer=a":                     measurement(appevents.Measurement{GoogleInstallReferrer: "a"}),
+		"meta_install_referrer=a":                       measurement(appevents.Measurement{MetaInstallReferrer: "a"}),
+		"attribution_referrer=a":                        measurement(appevents.Measurement{AttributionReferrer: "a"}),
+		"campaign_ids=a":                                measurement(appevents.Measurement{CampaignIDs: "a"}),
+		"click_id=a":                                    measurement(appevents.Measurement{ClickID: "a"}),
+		"is_fb=1":                                       measurement(appevents.Measurement{IsFB: new(true)}),
+		"is_fb=0":                                       measurement(appevents.Measurement{IsFB: new(false)}),
 		`attribution_sources=[{"source_ad_id":1},{"source_is_primary":true}]`: measurement(appevents.Measurement{
 			Sources: []appevents.AttributionSource{{AdID: "1"}, {IsPrimary: new(true)}},
 		}),
@@ -532,8 +569,12 @@ func TestClient_LogActivity_SendsSingleGroups(t *testing.T) {
 		"attribution_sources": func(a *appevents.Activity) {
 			a.Measurement.Sources = []appevents.AttributionSource{{AdID: "1"}}
 		},
-		"receipt_data":     func(a *appevents.Activity) { a.Bundle.Receipts = "a" },
-		"migration_bundle": func(a *appevents.Activity) { a.Extra = map[string]string{"migration_bundle": "a"} },
+		"receipt_data":               func(a *appevents.Activity) { a.Bundle.Receipts = "a" },
+		"circuit_breaker_timeout_ms": func(a *appevents.Activity) { a.Bundle.CircuitBreakerTimeout = time.Second },
+		"operational_parameters": func(a *appevents.Activity) {
+			a.Events[0].Operational.DeferralLink = map[string]any{"a": 1}
+		},
+		"debug": func(a *appevents.Activity) { a.Extra = map[string]string{"debug": "all"} },
 	} {
 		_, err := tap.client.LogActivity(t.Context(), botCall(change))
 		require.NoError(t, err)
@@ -679,6 +720,25 @@ func TestClient_LogActivity_SplitsEvents(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Debugging data runs parallel to the events of its own request, and is missing where none of them has any.
+func TestClient_LogActivity_SplitsOperationalParameters(t *testing.T) {
+	t.Parallel()
+	tap := newWireTap(t, appevents.WithMaxEvents(2))
+	call := botCall(func(a *appevents.Activity) {
+		a.Events = numbered(5)
+		a.Events[0].Operational.IAP = map[string]any{"n": 0}
+		a.Events[4].Operational.DeferralLink = map[string]any{"n": 4}
+	})
+	_, err := tap.client.LogActivity(t.Context(), call)
+	require.NoError(t, err)
+	for n, want := range [][]string{
+		{`[{"iap_parameters":{"n":0}},{}]`}, nil, {`[{"deferral_link_parameters":{"n":4}}]`},
+	} {
+		require.Equal(t, want, tap.form(t, n)["operational_parameters"])
+	}
+	tap.requireAccepted(t)
 }
 
 func TestWithMaxEvents(t *testing.T) {

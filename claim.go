@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ActivityResult is what Graph answered to [Client.LogActivity], [Client.LogInstall] or [Client.LogPageActivity].
-// Success means that the call was valid; Meta does not say whether the events were used.
+// ActivityResult is what Graph answered to [Client.LogActivity], [Client.LogInstall], [Client.DeferredAppLink] or
+// [Client.LogPageActivity]. Success means that the call was valid; Meta does not say whether the events were used.
 type ActivityResult struct {
 	// Response describes the last answer.
 	Response
@@ -23,7 +23,8 @@ type ActivityResult struct {
 	Requests int `json:"requests"`
 }
 
-// Claim tells which ad led to an install or event. Fields that Graph left out are zero; Response.Raw holds the rest.
+// Claim tells which ad led to an install or event, and where in the app it leads. Fields that Graph left out are zero;
+// Response.Raw holds the rest.
 //
 // https://developers.facebook.com/docs/graph-api/reference/application/activities/
 type Claim struct {
@@ -50,8 +51,8 @@ type Claim struct {
 	CampaignGroupName       string          `json:"campaign_group_name,omitzero"`
 	CreativeID              ID              `json:"creative_id,omitzero"`
 	AppLinkClass            string          `json:"applink_class,omitzero"`
-	AppLinkURL              string          `json:"applink_url,omitzero"`
-	AppLinkArgs             json.RawMessage `json:"applink_args,omitzero"`
+	AppLinkURL              string          `json:"applink_url,omitzero"`  // what the app is to open
+	AppLinkArgs             json.RawMessage `json:"applink_args,omitzero"` // an object, or one written as text
 	DeviceModel             string          `json:"device_model,omitzero"`
 	OSVersion               string          `json:"os_version,omitzero"`
 	EngagementType          string          `json:"engagement_type,omitzero"`
@@ -123,7 +124,9 @@ func (r *ActivityResult) readClaim() {
 		return
 	}
 	_ = json.Unmarshal(answer["drop_reason"], &r.DropReason)
-	for _, key := range [...]string{"is_fb", "ad_id", "campaign_id", "click_time", "view_time", "applink_url"} {
+	for _, key := range [...]string{
+		"is_fb", "ad_id", "campaign_id", "click_time", "view_time", "applink_url", "applink_class", "applink_args",
+	} {
 		if present(answer[key]) {
 			r.Claim = new(Claim)
 			_ = json.Unmarshal(r.Raw, r.Claim)

@@ -112,6 +112,8 @@ func TestActivityResult_WhatMakesAClaim(t *testing.T) {
 		`"click_time":1699990000`:        {ClickTime: time.Unix(1699990000, 0).UTC()},
 		`"view_time":"1699980000"`:       {ViewTime: time.Unix(1699980000, 0).UTC()},
 		`"applink_url":"example://a"`:    {AppLinkURL: "example://a"},
+		`"applink_class":"a.B"`:          {AppLinkClass: "a.B"},
+		`"applink_args":{"a":1}`:         {AppLinkArgs: json.RawMessage(`{"a":1}`)},
 		`"is_fb":null`:                   nil,
 		`"trace_id":"a"`:                 nil,
 		`"ad_id":null,"click_time":null`: nil,

@@ -399,6 +399,7 @@ const (
 	opInsightsReport  = "run insights report"
 	opLogActivity     = "log activity"
 	opLogInstall      = "log install"
+	opDeferredAppLink = "look up deferred app link"
 	opLogPageActivity = "log page activity"
 	opSendConversions = "send conversions"
 )

@@ -93,7 +93,8 @@ func (c Consent) validate(at *place, p *problems) {
 //
 // https://developers.facebook.com/docs/marketing-apis/data-processing-options
 type DataProcessing struct {
-	// LimitedDataUse asks for Limited Data Use (data_processing_options ["LDU"]).
+	// LimitedDataUse asks for Limited Data Use (data_processing_options ["LDU"]). The older limited_data_use, which
+	// this replaced, is never sent.
 	LimitedDataUse bool `json:"limited_data_use,omitzero"`
 
 	// Declared sends the options even when LimitedDataUse is false: an empty list, which says that no limit applies.

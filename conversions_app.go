@@ -114,6 +114,13 @@ func (a *activityCall) conversionApp() (*AppConversion, problems) {
 	refuse(a.bundle.Version != "", bundle.field("version"))
 	refuse(a.bundle.ShortVersion != "", bundle.field("short_version"))
 	refuse(a.bundle.SDKVersion != "", bundle.field("sdk_version"))
+	refuse(a.bundle.PackageName != "", bundle.field("package_name"))
+	refuse(a.bundle.Migration != "", bundle.field("migration"))
+	refuse(a.bundle.SDK != "", bundle.field("sdk"))
+	refuse(a.bundle.SkippedEvents != 0, bundle.field("skipped_events"))
+	refuse(a.bundle.ReadsAdvertiserID != nil, bundle.field("reads_advertiser_id"))
+	refuse(a.bundle.CircuitBreakerActive != nil, bundle.field("circuit_breaker_active"))
+	refuse(a.bundle.CircuitBreakerTimeout != 0, bundle.field("circuit_breaker_timeout"))
 	m := a.measurement
 	refuse(m.InstallID != "", measurement.field("install_id"))
 	refuse(m.GoogleInstallReferrer != "", measurement.field("google_install_referrer"))
@@ -122,6 +129,7 @@ func (a *activityCall) conversionApp() (*AppConversion, problems) {
 	refuse(m.ClickID != "", measurement.field("click_id"))
 	refuse(m.IsFB != nil, measurement.field("is_fb"))
 	refuse(len(m.Sources) > 0, measurement.field("sources"))
+	refuse(m.WhatsAppOptIn != nil, measurement.field("whatsapp_opt_in"))
 	refuse(len(a.extra) > 0, field("extra"))
 	if a.thread == (Thread{}) {
 		app := &AppConversion{

@@ -184,6 +184,17 @@ func TestActivity_Conversions_RefuseWhatHasNoCounterpart(t *testing.T) {
 		"bundle": {appActivity(), func(a *activity) {
 			a.Bundle = appevents.Bundle{ID: "i", Version: "v", ShortVersion: "s", SDKVersion: "k"}
 		}, []string{"bundle.id (conflict)", "bundle.version (conflict)", "bundle.short_version (conflict)", "bundle.sdk_version (conflict)"}},
+		"bundle of an SDK": {appActivity(), func(a *activity) {
+			a.Bundle = appevents.Bundle{
+				PackageName: "p", Migration: "m", SDK: "s", SkippedEvents: 1, ReadsAdvertiserID: new(true),
+				CircuitBreakerActive: new(true), CircuitBreakerTimeout: time.Second,
+			}
+		}, []string{
+			"bundle.package_name (conflict)", "bundle.migration (conflict)", "bundle.sdk (conflict)",
+			"bundle.skipped_events (conflict)", "bundle.reads_advertiser_id (conflict)",
+			"bundle.circuit_breaker_active (conflict)", "bundle.circuit_breaker_timeout (conflict)",
+		}},
+		"WhatsApp":              {appActivity(), func(a *activity) { a.Measurement.WhatsAppOptIn = new(false) }, []string{"measurement.whatsapp_opt_in (conflict)"}},
 		"install":               {appActivity(), func(a *activity) { a.Measurement.InstallID = "i" }, []string{"measurement.install_id (conflict)"}},
 		"Google's referrer":     {appActivity(), func(a *activity) { a.Measurement.GoogleInstallReferrer = "i" }, []string{"measurement.google_install_referrer (conflict)"}},
 		"Meta's referrer":       {appActivity(), func(a *activity) { a.Measurement.MetaInstallReferrer = "i" }, []string{"measurement.meta_install_referrer (conflict)"}},

@@ -89,6 +89,9 @@ func (e *Event) convert(at *place, p *problems, app bool) Conversion {
 		{"user_id", e.UserID != "", "; your own ID of the person is UserData.ExternalID there"},
 		{"implicit", e.Implicit, ""},
 		{"timed", e.Timed, ""},
+		{"screen", e.Screen != "", ""},
+		{"background", e.Background, ""},
+		{"operational", !e.Operational.isZero(), ""},
 	} {
 		if field.set {
 			p.add(at.field(field.name), RuleConflict, noCounterpart+field.hint)

@@ -88,7 +88,8 @@ func isUUID(s string) bool {
 	return true
 }
 
-// Bundle describes the app itself, as its package names it. The zero value sends nothing.
+// Bundle describes the app itself, as its package names it, and the SDK in it. Most of it is for programs that take the
+// place of Meta's SDKs. The zero value sends nothing.
 type Bundle struct {
 	ID           string   `json:"id,omitzero" url:"bundle_id,omitempty"`
 	Version      string   `json:"version,omitzero" url:"bundle_version,omitempty"`
@@ -97,17 +98,38 @@ type Bundle struct {
 	SDKVersion   string   `json:"sdk_version,omitzero" url:"sdk_version,omitempty"`
 	Receipts     string   `json:"receipts,omitzero" url:"receipt_data,omitempty"` // in-app purchase receipts, as text
 	URLSchemes   []string `json:"url_schemes,omitzero" url:"-"`                   // sent as a JSON array (url_schemes)
+
+	// PackageName is the Android package (application_package_name). Meta does not document Migration
+	// (migration_bundle).
+	PackageName string `json:"package_name,omitzero" url:"application_package_name,omitempty"`
+	Migration   string `json:"migration,omitzero" url:"migration_bundle,omitempty"`
+
+	// SDK is which SDK the call comes from, such as "android" (sdk), SkippedEvents how many events it gave up
+	// (num_skipped_events; 0 means not sent), and ReadsAdvertiserID whether it may collect the advertiser ID
+	// (advertiser_id_collection_enabled; nil means not sent).
+	SDK               string `json:"sdk,omitzero" url:"sdk,omitempty"`
+	SkippedEvents     int    `json:"skipped_events,omitzero" url:"num_skipped_events,omitempty"`
+	ReadsAdvertiserID *bool  `json:"reads_advertiser_id,omitzero" url:"advertiser_id_collection_enabled,int,omitempty"`
+
+	// CircuitBreakerActive is is_circuit_breaker_active; nil means not sent. Meta documents neither it nor the timeout.
+	CircuitBreakerActive *bool `json:"circuit_breaker_active,omitzero" url:"is_circuit_breaker_active,int,omitempty"`
+
+	// CircuitBreakerTimeout is circuit_breaker_timeout_ms, sent in whole milliseconds; 0 means not sent.
+	CircuitBreakerTimeout time.Duration `json:"circuit_breaker_timeout,omitzero" url:"-"`
 }
 
 func (b *Bundle) isZero() bool {
 	return b.ID == "" && b.Version == "" && b.ShortVersion == "" && b.Installer == "" && b.SDKVersion == "" &&
-		b.Receipts == "" && len(b.URLSchemes) == 0
+		b.Receipts == "" && len(b.URLSchemes) == 0 && b.PackageName == "" && b.Migration == "" && b.SDK == "" &&
+		b.SkippedEvents == 0 && b.ReadsAdvertiserID == nil && b.CircuitBreakerActive == nil &&
+		b.CircuitBreakerTimeout == 0
 }
 
 func (b *Bundle) validate(at *place, p *problems) {
 	for _, text := range [...]struct{ name, value string }{
 		{"id", b.ID}, {"version", b.Version}, {"short_version", b.ShortVersion}, {"installer", b.Installer},
-		{"sdk_version", b.SDKVersion}, {"receipts", b.Receipts},
+		{"sdk_version", b.SDKVersion}, {"receipts", b.Receipts}, {"package_name", b.PackageName},
+		{"migration", b.Migration}, {"sdk", b.SDK},
 	} {
 		validateText(text.value, at.field(text.name), p)
 	}
@@ -117,9 +139,16 @@ func (b *Bundle) validate(at *place, p *problems) {
 		}
 		validateText(scheme, at.field("url_schemes").item(i), p)
 	}
+	if b.SkippedEvents < 0 {
+		p.add(at.field("skipped_events"), RuleRange, "must not be negative")
+	}
+	if b.CircuitBreakerTimeout != 0 && b.CircuitBreakerTimeout < time.Millisecond {
+		p.add(at.field("circuit_breaker_timeout"), RuleRange, "must be at least a millisecond")
+	}
 }
 
-// Measurement carries what mobile measurement partners and deep links add to a call. The zero value sends nothing.
+// Measurement carries what mobile measurement partners, deep links and marketing add to a call. The zero value sends
+// nothing.
 type Measurement struct {
 	// EventID is the request's own ID for cross-validation (event_id); Event.ID is the one for de-duplication.
 	EventID string `json:"event_id,omitzero" url:"event_id,omitempty"`
@@ -145,12 +174,16 @@ type Measurement struct {
 
 	// Sources are the earlier claims of Meta behind the event (attribution_sources).
 	Sources []AttributionSource `json:"sources,omitzero" url:"-"`
+
+	// WhatsAppOptIn tells whether the person agreed to marketing messages of the business on WhatsApp
+	// (add_to_messaging_customer_base_for_whatsapp, sent as 1 or 0); nil means not sent.
+	WhatsAppOptIn *bool `json:"whatsapp_opt_in,omitzero" url:"add_to_messaging_customer_base_for_whatsapp,int,omitempty"`
 }
 
 func (m *Measurement) isZero() bool {
 	return m.EventID == "" && m.InstallID == "" && m.InstallReferrer == "" && m.GoogleInstallReferrer == "" &&
 		m.MetaInstallReferrer == "" && m.AttributionReferrer == "" && m.CampaignIDs == "" && m.ClickID == "" &&
-		m.IsFB == nil && len(m.Sources) == 0
+		m.IsFB == nil && len(m.Sources) == 0 && m.WhatsAppOptIn == nil
 }
 
 func (m *Measurement) validate(at *place, p *problems, now time.Time) {

@@ -39,7 +39,8 @@
 //
 //   - [Client.LogActivity] logs to /activities: events of a Messenger conversation, given its [Thread], or of an app,
 //     given its [Device].
-//   - [Client.LogInstall] reports the installation of an app there.
+//   - [Client.LogInstall] reports the installation of an app there, and [Client.DeferredAppLink] asks where a freshly
+//     installed one should open.
 //   - [Client.LogPageActivity] logs to /page_activities, which Meta has retired.
 //   - [Client.SendConversions] sends conversions to the Conversions API, its successor. [Event.Conversion] makes them
 //     of the same events, and [Client.EnsureDataset] finds where they go.

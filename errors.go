@@ -313,7 +313,7 @@ func (e *GraphError) hint() string {
 		switch e.Op {
 		case opLogPageActivity:
 			return "needs the page_events permission and a Page token from someone with the ANALYZE task"
-		case opLogActivity, opLogInstall:
+		case opLogActivity, opLogInstall, opDeferredAppLink:
 			return "use the app token, or a user token of someone with a role on the app"
 		case opSendConversions:
 			return "needs page_events (Messenger), instagram_manage_events (Instagram) or " +

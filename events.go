@@ -44,10 +44,58 @@ type Event struct {
 	SessionID string `json:"session_id,omitzero"`
 	UserID    string `json:"user_id,omitzero"`
 
+	// Screen names the screen of the app that was shown (_ui); empty means none.
+	Screen string `json:"screen,omitzero"`
+
 	// Implicit marks an event logged by a library and not on purpose (_implicitlyLogged), Timed one that measures a
-	// duration (_isTimedEvent).
-	Implicit bool `json:"implicit,omitzero"`
-	Timed    bool `json:"timed,omitzero"`
+	// duration (_isTimedEvent), Background one logged while the app was in the background (_inBackground).
+	Implicit   bool `json:"implicit,omitzero"`
+	Timed      bool `json:"timed,omitzero"`
+	Background bool `json:"background,omitzero"`
+
+	// Operational is debugging data for Meta, taken by /activities only; the zero value sends none.
+	Operational OperationalParams `json:"operational,omitzero"`
+}
+
+// OperationalParams are the debugging data of one event (operational_parameters): what Meta looks at when something is
+// wrong with the event, and advertisers never see. In a request that has any, each event has its entry, in the same
+// order. Keys and values follow the rules of [Params.Custom].
+//
+// https://developers.facebook.com/docs/graph-api/reference/application/activities/
+type OperationalParams struct {
+	IAP          map[string]any `json:"iap_parameters,omitzero"`           // about an in-app purchase
+	DeferralLink map[string]any `json:"deferral_link_parameters,omitzero"` // about a deferred link
+}
+
+// UnmarshalJSON reads what encoding/json writes of OperationalParams. Numbers become json.Number.
+func (o *OperationalParams) UnmarshalJSON(data []byte) error {
+	type plain OperationalParams // has no UnmarshalJSON
+	return unmarshalExactly(data, (*plain)(o))
+}
+
+// segment is one of the two parts of OperationalParams.
+type segment struct {
+	name   string
+	params map[string]any
+}
+
+func (o *OperationalParams) segments() [2]segment {
+	return [2]segment{{"iap_parameters", o.IAP}, {"deferral_link_parameters", o.DeferralLink}}
+}
+
+func (o *OperationalParams) isZero() bool { return len(o.IAP) == 0 && len(o.DeferralLink) == 0 }
+
+func (o *OperationalParams) validate(at *place, p *problems) {
+	for _, s := range o.segments() {
+		for _, key := range slices.Sorted(maps.Keys(s.params)) {
+			if !validIdentifier(key) {
+				// The key is not repeated: it may be anything, personal data included.
+				p.add(at.field(s.name), RuleFormat, "a parameter name "+identifierRule)
+				continue
+			}
+			validateParam(s.params[key], at.field(s.name).field(key), p)
+		}
+	}
 }
 
 // Params are the parameters of an [Event]. Fields left zero are not sent. The comments give the wire names; which
@@ -107,9 +155,14 @@ type Params struct {
 // digit.
 func (q *Params) UnmarshalJSON(data []byte) error {
 	type plain Params // has no UnmarshalJSON
+	return unmarshalExactly(data, (*plain)(q))
+}
+
+// unmarshalExactly is json.Unmarshal that keeps every digit of a number.
+func unmarshalExactly(data []byte, to any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	return d.Decode((*plain)(q))
+	return d.Decode(to)
 }
 
 // Content is one product of an event.
@@ -249,11 +302,14 @@ func (e *Event) validate(at *place, p *problems, now time.Time) {
 	}
 	validateTime(e.Time, at.field("time"), p, now)
 	for _, text := range [...]struct{ name, value string }{
-		{"id", e.ID}, {"session_id", e.SessionID}, {"user_id", e.UserID},
+		{"id", e.ID}, {"session_id", e.SessionID}, {"user_id", e.UserID}, {"screen", e.Screen},
 	} {
 		validateText(text.value, at.field(text.name), p)
 	}
 	e.Params.validate(at.field("params"), p)
+	if !e.Operational.isZero() {
+		e.Operational.validate(at.field("operational"), p)
+	}
 }
 
 func (e *Event) validateName(at *place, p *problems) {
@@ -379,6 +435,11 @@ func validateCustom(key string, value any, at *place, p *problems) {
 		p.add(at, RuleReserved, "use "+home)
 		return
 	}
+	validateParam(value, at, p)
+}
+
+// validateParam checks the value of a parameter of the caller's own.
+func validateParam(value any, at *place, p *problems) {
 	if text, ok := asText(value); ok {
 		validateText(text, at, p)
 		return
@@ -411,6 +472,10 @@ func reservedKey(key string) string {
 		return "Event.Implicit"
 	case "_isTimedEvent":
 		return "Event.Timed"
+	case "_inBackground":
+		return "Event.Background"
+	case "_ui":
+		return "Event.Screen"
 	case ParamAdType:
 		return "Params.AdType"
 	case ParamContent:

@@ -29,8 +29,8 @@ func appendEvents(dst []byte, events []Event) []byte {
 // size is about how many bytes append writes: a buffer of that size seldom grows. A text costs its key as well.
 func (e *Event) size() int {
 	q := &e.Params
-	texts := len(e.ID) + len(e.SessionID) + len(e.UserID) + len(q.AdType) + len(q.ContentType) + len(q.Description) +
-		len(q.Level) + len(q.OrderID) + len(q.RegistrationMethod) + len(q.SearchString)
+	texts := len(e.ID) + len(e.SessionID) + len(e.UserID) + len(e.Screen) + len(q.AdType) + len(q.ContentType) +
+		len(q.Description) + len(q.Level) + len(q.OrderID) + len(q.RegistrationMethod) + len(q.SearchString)
 	size := 96 + 4*texts + 64*len(q.Contents) + 32*len(q.ContentIDs) + 48*len(q.Custom)
 	if !e.Time.IsZero() {
 		size += 32
@@ -58,6 +58,12 @@ func (e *Event) append(dst []byte) []byte {
 	}
 	if e.Timed {
 		dst = append(dst, `,"_isTimedEvent":1`...)
+	}
+	if e.Screen != "" {
+		dst = jsonscan.AppendString(append(dst, `,"_ui":`...), e.Screen)
+	}
+	if e.Background {
+		dst = append(dst, `,"_inBackground":"1"`...) // a text, as Meta's SDKs write it
 	}
 	return append(e.Params.append(dst), '}')
 }
@@ -90,18 +96,58 @@ func (q *Params) append(dst []byte) []byte {
 	if len(q.Custom) == 0 {
 		return dst
 	}
-	for _, key := range slices.Sorted(maps.Keys(q.Custom)) {
-		if s, ok := asText(q.Custom[key]); ok {
+	return appendOwn(dst, q.Custom)
+}
+
+// appendOwn writes parameters of the caller's own, sorted by name.
+func appendOwn(dst []byte, params map[string]any) []byte {
+	for _, key := range slices.Sorted(maps.Keys(params)) {
+		if s, ok := asText(params[key]); ok {
 			dst = appendKey(dst, key)
 			dst = jsonscan.AppendString(dst, s)
 			continue
 		}
 		var buf [32]byte
-		if number, _ := appendNumber(buf[:0], q.Custom[key]); number != nil {
+		if number, _ := appendNumber(buf[:0], params[key]); number != nil {
 			dst = append(appendKey(dst, key), number...)
 		}
 	}
 	return dst
+}
+
+// hasOperational reports whether any of the events has debugging data.
+func hasOperational(events []Event) bool {
+	for i := range events {
+		if !events[i].Operational.isZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// appendOperational writes operational_parameters: an object for each event, empty for one without.
+func appendOperational(dst []byte, events []Event) []byte {
+	dst = append(dst, '[')
+	for i := range events {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = events[i].Operational.append(dst)
+	}
+	return append(dst, ']')
+}
+
+func (o *OperationalParams) append(dst []byte) []byte {
+	dst = append(dst, '{')
+	open := len(dst)
+	for _, s := range o.segments() {
+		if len(s.params) > 0 {
+			dst = append(appendKey(dst, s.name), '{')
+			inner := len(dst)
+			dst = append(dropComma(appendOwn(dst, s.params), inner), '}')
+		}
+	}
+	return append(dropComma(dst, open), '}')
 }
 
 // appendContents writes fb_content: a JSON array inside a JSON string, hence the escaped quotes.

@@ -1,7 +1,9 @@
 package appevents
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -24,7 +26,7 @@ func FuzzEncodeEvent(f *testing.F) {
 		bits uint64, set byte,
 	) {
 		has := func(bit int) bool { return set>>bit&1 == 1 }
-		e := Event{Name: EventName(name), ID: text, Implicit: has(0), Timed: has(1)}
+		e := Event{Name: EventName(name), ID: text, Screen: id, Implicit: has(0), Timed: has(1), Background: has(1)}
 		want := map[string]any{"_eventName": name}
 		put := func(key string, value any) {
 			if value != "" {
@@ -39,11 +41,13 @@ func FuzzEncodeEvent(f *testing.F) {
 			return json.Number(out)
 		}
 		put("event_id", text)
+		put("_ui", id)
 		if has(0) {
 			want["_implicitlyLogged"] = json.Number("1")
 		}
 		if has(1) {
 			want["_isTimedEvent"] = json.Number("1")
+			want["_inBackground"] = "1"
 		}
 		if has(2) {
 			e.Value = &value
@@ -94,6 +98,7 @@ func FuzzEncodeEvent(f *testing.F) {
 		} else {
 			want[key] = custom
 		}
+		e.Operational = OperationalParams{IAP: maps.Clone(p.Custom), DeferralLink: map[string]any{"text": text}}
 
 		err := e.Validate()
 		if !utf8.ValidString(name + text + id + key + custom) {
@@ -119,6 +124,19 @@ func FuzzEncodeEvent(f *testing.F) {
 			requireSame(t, value, got[0][key])
 		}
 		require.Len(t, got[0], len(want))
+
+		// The same parameters, as debugging data, after an event without any.
+		var segments []map[string]map[string]any
+		d = json.NewDecoder(bytes.NewReader(appendOperational(nil, []Event{{}, e})))
+		d.UseNumber()
+		require.NoError(t, d.Decode(&segments))
+		require.Len(t, segments, 2)
+		require.Empty(t, segments[0])
+		require.Equal(t, map[string]any{"text": text}, segments[1]["deferral_link_parameters"])
+		require.Len(t, segments[1]["iap_parameters"], len(p.Custom))
+		for key := range p.Custom {
+			requireSame(t, want[key], segments[1]["iap_parameters"][key])
+		}
 	})
 }
 

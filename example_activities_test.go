@@ -56,6 +56,32 @@ func ExampleClient_LogInstall() {
 	// seen only: false
 }
 
+// On its first start, an app asks its server where it should open: at what the ad was about that led to its
+// installation.
+func ExampleClient_DeferredAppLink() {
+	graph := graphtest.New(graphtest.WithAppLink(`{"applink_url":"mugs://mug/1234","ad_id":"6002"}`))
+	client, err := appevents.New("771",
+		appevents.WithAppSecret("app-secret"), // on servers only
+		appevents.WithHTTPClient(&http.Client{Transport: graph}))
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	result, err := client.DeferredAppLink(context.Background(), appevents.AppLinkQuery{
+		Device:   appevents.Device{AdvertiserID: "38400000-8cf0-11bd-b23e-10b96e40000d"},
+		ClientIP: netip.MustParseAddr("198.51.100.7"),
+		Consent:  appevents.ConsentAllowed,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if claim := result.Claim; claim != nil && claim.AppLinkURL != "" {
+		fmt.Println("open", claim.AppLinkURL)
+	}
+	// Output:
+	// open mugs://mug/1234
+}
+
 // A person in California asked for their data not to be used beyond what is needed.
 func ExampleDataProcessing() {
 	graph := graphtest.New()

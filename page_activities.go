@@ -128,6 +128,11 @@ func (p *PageActivity) Validate() error {
 	}
 	var found problems
 	validateEvents(p.Events, &found, time.Now())
+	for i := range p.Events {
+		if !p.Events[i].Operational.isZero() {
+			found.add(field("events").item(i).field("operational"), RuleConflict, "is taken by /activities only")
+		}
+	}
 	p.Thread.validateMessenger(field("thread"), &found)
 	switch LoggingTarget(strings.ToLower(string(p.Target))) {
 	case "", TargetApp, TargetPage, TargetAppAndPage:

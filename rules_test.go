@@ -151,6 +151,20 @@ func source(s appevents.AttributionSource) *appevents.Install {
 	return measurement(appevents.Measurement{Sources: []appevents.AttributionSource{{}, s}})
 }
 
+// appLinkQuery is a valid look-up, then changed.
+func appLinkQuery(change func(*appevents.AppLinkQuery)) appevents.AppLinkQuery {
+	q := appevents.AppLinkQuery{
+		Device: appevents.Device{AdvertiserID: "1111-1111-1111-1111"}, Consent: appevents.ConsentAllowed,
+	}
+	change(&q)
+	return q
+}
+
+// operational is an event with this debugging data.
+func operational(o appevents.OperationalParams) *appevents.Activity {
+	return withEvent(appevents.Event{Name: "visit", Operational: o})
+}
+
 func extra(name, value string) *appevents.Install {
 	return installCall(func(in *appevents.Install) { in.Extra = map[string]string{name: value} })
 }
@@ -536,7 +550,96 @@ func TestRules(t *testing.T) {
 			"ext_info.screen_density", "range", "",
 		},
 
+		// Debugging data
+		{
+			"debugging data is text, a number or a bool", operational(appevents.OperationalParams{IAP: map[string]any{"a": true}}),
+			operational(appevents.OperationalParams{IAP: map[string]any{"a": nil}}),
+			"events[0].operational.iap_parameters.a", "type", "",
+		},
+		{
+			"a number of debugging data is finite",
+			operational(appevents.OperationalParams{DeferralLink: map[string]any{"a": 1.5}}),
+			operational(appevents.OperationalParams{DeferralLink: map[string]any{"a": math.NaN()}}),
+			"events[0].operational.deferral_link_parameters.a", "range", "",
+		},
+		{
+			"a key of debugging data follows the rule for event names",
+			operational(appevents.OperationalParams{DeferralLink: map[string]any{"_eventName": 1}}),
+			operational(appevents.OperationalParams{DeferralLink: map[string]any{`a"`: 1}}),
+			"events[0].operational.deferral_link_parameters", "format", "",
+		},
+		{
+			"a page activity has no debugging data",
+			pageCall(func(p *appevents.PageActivity) { p.Events[0].Screen, p.Events[0].Background = "cart", true }),
+			pageCall(func(p *appevents.PageActivity) { p.Events[0].Operational.IAP = map[string]any{"a": 1} }),
+			"events[0].operational", "conflict", "/activities",
+		},
+
+		// Look-ups of deferred app links
+		{
+			"a look-up has an advertiser ID, attribution or an anonymous ID",
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.Device = appevents.Device{AnonID: "XZ1"} }),
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.Device = appevents.Device{VendorID: "1", PlayerID: "1"} }),
+			"device", "required", "anonymous ID",
+		},
+		{
+			"attribution is enough for a look-up",
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.Device = appevents.Device{Attribution: mobileCookie} }),
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.Device = appevents.Device{UserID: "1"} }),
+			"device", "required", "attribution",
+		},
+		{
+			"the device of a look-up is valid", appLinkQuery(func(q *appevents.AppLinkQuery) { q.Device.Attribution = mobileCookie }),
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.Device.Attribution = "short" }), "device.attribution", "format", "",
+		},
+		{
+			"a look-up states consent", appLinkQuery(func(*appevents.AppLinkQuery) {}),
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.Consent.Application = 0 }), "consent.application", "required", "",
+		},
+		{
+			"device information of a look-up has an OS version",
+			appLinkQuery(func(q *appevents.AppLinkQuery) {
+				q.ExtInfo = appevents.ExtInfo{Platform: appevents.IOS, OSVersion: "17.4"}
+			}),
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.ExtInfo.Platform = appevents.IOS }),
+			"ext_info.os_version", "required", "",
+		},
+		{
+			"the client IP of a look-up is one of a device",
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.ClientIP = netip.MustParseAddr("198.51.100.7") }),
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.ClientIP = netip.IPv4Unspecified() }), "client_ip", "format", "",
+		},
+		{
+			"a country of a look-up needs options",
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.DataProcessing.LimitedDataUse = true }),
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.DataProcessing.Country = 1 }), "data_processing", "conflict", "",
+		},
+		{
+			"the bundle of a look-up is valid", appLinkQuery(func(q *appevents.AppLinkQuery) { q.Bundle.SkippedEvents = 1 }),
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.Bundle.SkippedEvents = -1 }),
+			"bundle.skipped_events", "range", "",
+		},
+		{
+			"an extra parameter of a look-up has no field",
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.Extra = map[string]string{"note": "1"} }),
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.Extra = map[string]string{"bundle_id": "1"} }),
+			"extra.bundle_id", "reserved", "use Bundle",
+		},
+
 		// Bundle and measurement
+		{
+			"events are skipped upwards", bundle(appevents.Bundle{SkippedEvents: 1}),
+			bundle(appevents.Bundle{SkippedEvents: -1}), "bundle.skipped_events", "range", "",
+		},
+		{
+			"a circuit breaker waits for milliseconds", bundle(appevents.Bundle{CircuitBreakerTimeout: time.Millisecond}),
+			bundle(appevents.Bundle{CircuitBreakerTimeout: time.Millisecond - 1}),
+			"bundle.circuit_breaker_timeout", "range", "",
+		},
+		{
+			"a circuit breaker waits forwards", bundle(appevents.Bundle{CircuitBreakerTimeout: time.Hour}),
+			bundle(appevents.Bundle{CircuitBreakerTimeout: -time.Hour}), "bundle.circuit_breaker_timeout", "range", "",
+		},
 		{
 			"a URL scheme is not empty", bundle(appevents.Bundle{URLSchemes: []string{"fb1"}}),
 			bundle(appevents.Bundle{URLSchemes: []string{"fb1", ""}}), "bundle.url_schemes[1]", "required", "",
@@ -580,7 +683,7 @@ func TestRules(t *testing.T) {
 			"extra.method", "reserved", "",
 		},
 		{
-			"an extra parameter has no field", extra("migration_bundle", "1"), extra("advertiser_id", "1"),
+			"an extra parameter has no field", extra("debug", "all"), extra("advertiser_id", "1"),
 			"extra.advertiser_id", "reserved", "Device",
 		},
 
@@ -644,9 +747,13 @@ func TestRules(t *testing.T) {
 func TestRules_TextsAreUTF8(t *testing.T) {
 	t.Parallel()
 	for path, call := range map[string]func(s string) validator{
-		"events[0].id":                                     func(s string) validator { return withEvent(appevents.Event{Name: "visit", ID: s}) },
-		"events[0].session_id":                             func(s string) validator { return withEvent(appevents.Event{Name: "visit", SessionID: s}) },
-		"events[0].user_id":                                func(s string) validator { return withEvent(appevents.Event{Name: "visit", UserID: s}) },
+		"events[0].id":         func(s string) validator { return withEvent(appevents.Event{Name: "visit", ID: s}) },
+		"events[0].session_id": func(s string) validator { return withEvent(appevents.Event{Name: "visit", SessionID: s}) },
+		"events[0].user_id":    func(s string) validator { return withEvent(appevents.Event{Name: "visit", UserID: s}) },
+		"events[0].screen":     func(s string) validator { return withEvent(appevents.Event{Name: "visit", Screen: s}) },
+		"events[0].operational.iap_parameters.a": func(s string) validator {
+			return operational(appevents.OperationalParams{IAP: map[string]any{"a": s}})
+		},
 		"events[0].params.fb_ad_type":                      func(s string) validator { return with(appevents.Params{AdType: s}) },
 		"events[0].params.fb_content_type":                 func(s string) validator { return with(appevents.Params{ContentType: s}) },
 		"events[0].params.fb_description":                  func(s string) validator { return with(appevents.Params{Description: s}) },
@@ -679,6 +786,9 @@ func TestRules_TextsAreUTF8(t *testing.T) {
 		"bundle.short_version":                             func(s string) validator { return bundle(appevents.Bundle{ShortVersion: s}) },
 		"bundle.installer":                                 func(s string) validator { return bundle(appevents.Bundle{Installer: s}) },
 		"bundle.receipts":                                  func(s string) validator { return bundle(appevents.Bundle{Receipts: s}) },
+		"bundle.package_name":                              func(s string) validator { return bundle(appevents.Bundle{PackageName: s}) },
+		"bundle.migration":                                 func(s string) validator { return bundle(appevents.Bundle{Migration: s}) },
+		"bundle.sdk":                                       func(s string) validator { return bundle(appevents.Bundle{SDK: s}) },
 		"bundle.sdk_version":                               func(s string) validator { return bundle(appevents.Bundle{SDKVersion: s}) },
 		"bundle.url_schemes[0]":                            func(s string) validator { return bundle(appevents.Bundle{URLSchemes: []string{s}}) },
 		"measurement.event_id":                             func(s string) validator { return measurement(appevents.Measurement{EventID: s}) },
@@ -793,6 +903,7 @@ func TestRules_ReservedKeys(t *testing.T) {
 		"_eventName": "Event.Name", "_eventName_md5": "Event.Name", "_valueToSum": "Event.Value",
 		"_logTime": "Event.Time", "event_id": "Event.ID", "_session_id": "Event.SessionID",
 		"_app_user_id": "Event.UserID", "_implicitlyLogged": "Event.Implicit", "_isTimedEvent": "Event.Timed",
+		"_ui": "Event.Screen", "_inBackground": "Event.Background",
 		"fb_ad_type": "Params.AdType", "fb_content": "Params.Contents", "fb_content_id": "Params.ContentIDs",
 		"fb_content_type": "Params.ContentType", "fb_currency": "Params.Currency",
 		"fb_description": "Params.Description", "fb_level": "Params.Level",
@@ -811,26 +922,31 @@ func TestRules_ReservedKeys(t *testing.T) {
 func TestRules_ExtraParameters(t *testing.T) {
 	t.Parallel()
 	homes := map[string]string{
-		"LogActivity or LogInstall": "event",
-		"Activity.Events":           "custom_events custom_events_file",
-		"Consent":                   "advertiser_tracking_enabled application_tracking_enabled",
-		"Activity.Thread":           "page_id page_scoped_user_id",
-		"ExtInfo":                   "extinfo",
-		"UserData":                  "ud",
-		"DataProcessing": "data_processing_options data_processing_options_country data_processing_options_state " +
-			"limited_data_use",
+		"use LogActivity, LogInstall or DeferredAppLink": "event",
+		"use Activity.Events":                            "custom_events",
+		"use Activity.Events, of which":                  "custom_events_file",
+		"use Event.Operational":                          "operational_parameters",
+		"no longer uses":                                 "auto_publish",
+		"Consent":                                        "advertiser_tracking_enabled application_tracking_enabled",
+		"Activity.Thread":                                "page_id page_scoped_user_id",
+		"ExtInfo":                                        "extinfo",
+		"UserData":                                       "ud",
+		"DataProcessing":                                 "data_processing_options data_processing_options_country data_processing_options_state",
+		"use DataProcessing.LimitedDataUse":              "limited_data_use",
 		"Device": "advertiser_id anon_id app_user_id attribution device_token user_id user_id_type vendor_id " +
 			"windows_attribution_id",
-		"Bundle": "bundle_id bundle_short_version bundle_version installer_package receipt_data sdk_version " +
-			"url_schemes",
-		"Measurement": "attribution_referrer attribution_sources campaign_ids click_id event_id " +
-			"google_install_referrer install_id install_referrer is_fb meta_install_referrer",
+		"Bundle": "advertiser_id_collection_enabled application_package_name bundle_id bundle_short_version " +
+			"bundle_version circuit_breaker_timeout_ms installer_package is_circuit_breaker_active migration_bundle " +
+			"num_skipped_events receipt_data sdk sdk_version url_schemes",
+		"Measurement": "add_to_messaging_customer_base_for_whatsapp attribution_referrer attribution_sources " +
+			"campaign_ids click_id event_id google_install_referrer install_id install_referrer is_fb " +
+			"meta_install_referrer",
 		"Install.InstalledAt": "install_timestamp",
 		"ConsiderViews":       "consider_views",
 		"IncludeDwellData":    "include_dwell_data",
 		"IncludeVideoData":    "include_video_data",
 		"options":             "access_token appsecret_proof appsecret_time",
-		"changes what":        "method suppress_http_code",
+		"changes what":        "format method suppress_http_code",
 	}
 	for home, names := range homes {
 		for name := range strings.FieldsSeq(names) {
@@ -839,11 +955,19 @@ func TestRules_ExtraParameters(t *testing.T) {
 			requireIssue(t, activity.Validate(), "extra."+name, appevents.RuleReserved, home)
 		}
 	}
-	for _, free := range []string{
-		"add_to_messaging_customer_base_for_whatsapp", "advertiser_id_collection_enabled", "migration_bundle",
-		"num_skipped_events", "operational_parameters",
-	} {
+	for _, free := range []string{"debug", "locale", "a_parameter_of_tomorrow"} {
 		require.NoError(t, extra(free, "1").Validate())
+	}
+
+	// A look-up has not all of these fields, and says so.
+	for name, home := range map[string]string{
+		"bundle_id": "use Bundle", "event": "use LogActivity, LogInstall or DeferredAppLink", "ud": "does not take it",
+		"click_id": "does not take it", "consider_views": "does not take it", "include_dwell_data": "does not take it",
+		"include_video_data": "does not take it", "install_timestamp": "use Install.InstalledAt",
+		"access_token": "options",
+	} {
+		q := appLinkQuery(func(q *appevents.AppLinkQuery) { q.Extra = map[string]string{name: "1"} })
+		requireIssue(t, q.Validate(), "extra."+name, appevents.RuleReserved, home)
 	}
 }
 
@@ -863,6 +987,7 @@ func TestRules_MessagesHoldNoValues(t *testing.T) {
 		with(appevents.Params{Currency: private}), thread(appevents.Thread{PageID: private, PSID: "1"}),
 		device(appevents.Device{Attribution: private}), extra(private, "1"), extra("note", private+"\xff"),
 		pageCall(func(p *appevents.PageActivity) { p.Target, p.Source = private, private }),
+		operational(appevents.OperationalParams{IAP: map[string]any{private: 1}}),
 		extInfo(func(x *appevents.ExtInfo) { x.Platform = private }),
 	} {
 		require.Error(t, call.Validate())

@@ -384,10 +384,28 @@ func (i *inspection) checkOperational() {
 		i.problem(field, "length", "want one entry for each of the "+strconv.Itoa(i.count)+" events")
 	}
 	for k, entry := range list {
-		for _, key := range entry.keys {
-			if key != "iap_parameters" && key != "deferral_link_parameters" {
-				i.problem(index(field, k)+"."+key, "unknown", "there is no such member")
+		for n, key := range entry.keys {
+			at, segment := index(field, k)+"."+key, &entry.items[n]
+			switch {
+			case key != "iap_parameters" && key != "deferral_link_parameters":
+				i.problem(at, "unknown", "there is no such member")
+			case segment.kind != kindObject:
+				i.problem(at, "object", "want an object, not "+segment.kind.String())
+			default:
+				i.segment(at, segment)
 			}
+		}
+	}
+}
+
+// segment judges one part of the debugging data of an event: parameters like those of the event itself.
+func (i *inspection) segment(at string, segment *node) {
+	for n, key := range segment.keys {
+		if !isIdentifier(key) {
+			i.problem(at+"."+key, "param-name", "must match ^[0-9a-zA-Z_][0-9a-zA-Z _-]{0,39}$")
+		}
+		if v := &segment.items[n]; v.kind != kindString && v.kind != kindNumber {
+			i.problem(at+"."+key, "value-kind", "want a string or a number, not "+v.kind.String())
 		}
 	}
 }

@@ -223,6 +223,19 @@ func TestActivities_Checks(t *testing.T) {
 		{"operational parameters of another length",
 			device(`operational_parameters=[{"iap_parameters":{}},{"deferral_link_parameters":{}}]`),
 			[]string{"operational_parameters length"}},
+		{"operational parameters of every kind", device(`operational_parameters=[{"iap_parameters":{"a":"b","c":1.5},` +
+			`"deferral_link_parameters":{"d":1}}]`), nil},
+		{"operational parameters without a segment", device(`operational_parameters=[{}]`), nil},
+		{"operational parameters that are no objects", device(`operational_parameters=[1]`),
+			[]string{"operational_parameters array 100"}},
+		{"operational parameters of no events", device("event=DEFERRED_APP_LINK", "custom_events",
+			`operational_parameters=[{}]`), []string{"operational_parameters length"}},
+		{"a segment that is no object", device(`operational_parameters=[{"iap_parameters":[1]}]`),
+			[]string{"operational_parameters[0].iap_parameters object"}},
+		{"a segment of the wrong kinds", device(`operational_parameters=[{"iap_parameters":{"a":true,"käse":{}}}]`),
+			[]string{"operational_parameters[0].iap_parameters.a value-kind",
+				"operational_parameters[0].iap_parameters.käse param-name",
+				"operational_parameters[0].iap_parameters.käse value-kind"}},
 		{"an unknown segment", device(`operational_parameters=[{"x":{}}]`),
 			[]string{"operational_parameters[0].x unknown"}},
 
@@ -561,6 +574,20 @@ func TestActivities_GraphsOwnWords(t *testing.T) {
 	require.JSONEq(t, `{"error":{"message":"(#100) Param page_id: must be a positive integer that fits in 64 bits",`+
 		`"type":"OAuthException","code":100,"is_transient":false,"fbtrace_id":"Astandin00000003"}}`, got.body,
 		"the first problem is the answer")
+}
+
+// A look-up is answered with the link, everything else as always.
+func TestWithAppLink(t *testing.T) {
+	t.Parallel()
+	lookUp := device("event=DEFERRED_APP_LINK", "custom_events")
+	require.JSONEq(t, `{"is_fb":false}`, send(t, setup(), lookUp).body)
+
+	s := setup(graphtest.WithAppLink(`{"applink_url":"example://mug"}`))
+	require.JSONEq(t, `{"applink_url":"example://mug"}`, send(t, s, lookUp).body)
+	require.Equal(t, "DEFERRED_APP_LINK", last(t, s).Activity)
+	require.True(t, last(t, s).Accepted)
+	require.JSONEq(t, `{"success":true}`, send(t, s, device("event=MOBILE_APP_INSTALL", "custom_events")).body)
+	require.JSONEq(t, `{"success":true}`, send(t, s, device()).body)
 }
 
 func TestPageActivities_Checks(t *testing.T) {

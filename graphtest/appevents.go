@@ -268,6 +268,9 @@ func applyAppEvents(i *inspection) []byte {
 		names[e.Name] = struct{}{}
 		added = append(added, e.Name)
 	}
+	if i.call.Activity == "DEFERRED_APP_LINK" {
+		return []byte(g.cfg.appLink)
+	}
 	return []byte(`{"success":true}`)
 }
 

@@ -204,7 +204,11 @@ func (g *graph) throttled(a *answer, i *inspection) {
 
 // tooSoon notes a call that comes before the time a throttling answer named.
 func (g *graph) tooSoon(i *inspection) {
-	for _, l := range [...]string{appLane(i.call), "page " + i.call.PageID, "object " + i.call.ObjectID} {
+	page := "page " + i.call.PageID
+	if i.call.Edge == "events" {
+		page = "" // Marketing API calls are outside the Page's limits
+	}
+	for _, l := range [...]string{appLane(i.call), page, "object " + i.call.ObjectID} {
 		if until, ok := g.blocked[l]; ok {
 			if i.now.Before(until) {
 				i.problem("call", "throttled", "sent before the time the last throttling answer named")

@@ -21,6 +21,7 @@ type config struct {
 	datasets       map[string][]string
 	closedDatasets bool // datasets not in the map do not exist
 	rows           map[string][]string
+	appLink        string
 	header         http.Header
 	now            func() time.Time
 	decide         func(Call) Fault
@@ -35,6 +36,7 @@ func newConfig(opts []Option) config {
 		versions: []string{"v21.0", "v22.0", "v23.0", "v24.0", "v25.0", "v26.0"},
 		datasets: map[string][]string{},
 		rows:     map[string][]string{},
+		appLink:  `{"is_fb":false}`,
 		header:   http.Header{},
 		now:      time.Now,
 		maxCalls: 100_000,
@@ -122,6 +124,10 @@ func WithDataset(id string, accounts ...string) Option {
 func WithInsights(objectID string, rows ...string) Option {
 	return func(c *config) { c.rows[objectID] = slices.Clone(rows) }
 }
+
+// WithAppLink sets the JSON object that a look-up of a deferred app link is answered with, such as
+// {"applink_url":"example://mug"}. Defaults to {"is_fb":false}: no link is waiting.
+func WithAppLink(answer string) Option { return func(c *config) { c.appLink = answer } }
 
 // WithHeader adds a header, such as X-App-Usage, to every answer.
 func WithHeader(name, value string) Option {

@@ -1,0 +1,73 @@
+package appevents
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// AppLinkQuery names the fresh installation that [Client.DeferredAppLink] is about. It is a look-up and no event, so it
+// is not a [Call]: nothing is gained by storing it.
+//
+// https://developers.facebook.com/docs/graph-api/reference/application/activities/
+type AppLinkQuery struct {
+	// Device identifies the installation; AdvertiserID, Attribution or AnonID is required.
+	Device Device
+
+	// ExtInfo describes the device further.
+	ExtInfo ExtInfo
+
+	// ClientIP is the device's own address, IPv4 or IPv6, sent as X-Forwarded-For with this call only.
+	ClientIP netip.Addr
+
+	// Consent is required.
+	Consent Consent
+
+	// DataProcessing asks for Limited Data Use.
+	DataProcessing DataProcessing
+
+	// Bundle describes the app.
+	Bundle Bundle
+
+	// Extra are parameters this package has no field for, as in [Activity].
+	Extra map[string]string
+}
+
+// DeferredAppLink asks POST /{app}/activities where an app that was just installed should open: the link behind the ad
+// that led to the installation, which the app could not follow before it was there. Ask once, on the first start.
+//
+// The link is in Claim.AppLinkURL, with AppLinkArgs and AppLinkClass. Claim is nil, or its AppLinkURL empty, when no
+// link is waiting, which is how it usually is. Tokens and errors are as in [Client.LogActivity].
+func (c *Client) DeferredAppLink(ctx context.Context, q AppLinkQuery) (*ActivityResult, error) {
+	return c.sendOne(ctx, opDeferredAppLink, q.call())
+}
+
+// Validate is [Activity.Validate] for a look-up.
+func (q AppLinkQuery) Validate() error {
+	call := q.call()
+	return call.validate(time.Now())
+}
+
+// Warnings is [Activity.Warnings] for a look-up.
+func (q AppLinkQuery) Warnings() []Issue {
+	call := q.call()
+	return call.warnings()
+}
+
+func (q *AppLinkQuery) call() activityCall {
+	return activityCall{
+		kind: kindAppLink, device: &q.Device, extInfo: &q.ExtInfo, userData: new(UserData), clientIP: q.ClientIP,
+		consent: q.Consent, dataProcessing: q.DataProcessing, bundle: &q.Bundle, measurement: new(Measurement),
+		extra: q.Extra,
+	}
+}
+
+// appLinkParamHome is activityParamHome for a look-up, which has fewer fields.
+func appLinkParamHome(name string) string {
+	switch home := activityParamHome(name); home {
+	case "ConsiderViews", "IncludeDwellData", "IncludeVideoData", "Measurement", "UserData":
+		return "LogActivity or LogInstall: a look-up does not take it"
+	default:
+		return home
+	}
+}
