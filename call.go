@@ -1,6 +1,7 @@
 package appevents
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,17 +77,38 @@ func MarshalCall(call Call) ([]byte, error) {
 	if string(data) == "null" {
 		return nil, errors.New("appevents: marshal call: the call is nil")
 	}
-	return json.Marshal(storedCall{Kind: call.callKind(), Call: data})
+	// The same as json.Marshal of a storedCall, without reading data again.
+	stored := make([]byte, 0, len(storedKind)+16+len(storedValue)+len(data)+1)
+	stored = append(append(stored, storedKind...), call.callKind()...)
+	stored = append(append(stored, storedValue...), data...)
+	return append(stored, '}'), nil
 }
+
+const (
+	storedKind  = `{"kind":"`
+	storedValue = `","call":`
+)
 
 // UnmarshalCall returns the call that [MarshalCall] wrote. Its personal data is hashed already and sent as it is.
 func UnmarshalCall(data []byte) (Call, error) {
+	// What MarshalCall wrote is taken apart without reading it twice; anything else is read as JSON.
+	if rest, ok := bytes.CutPrefix(data, []byte(storedKind)); ok {
+		if kind, value, ok := bytes.Cut(rest, []byte(storedValue)); ok && bytes.HasSuffix(value, []byte("}")) {
+			if call, err := decodeCall(string(kind), value[:len(value)-1]); err == nil {
+				return call, nil
+			}
+		}
+	}
 	var stored storedCall
 	if err := json.Unmarshal(data, &stored); err != nil {
 		return nil, fmt.Errorf("appevents: unmarshal call: %w", err)
 	}
+	return decodeCall(stored.Kind, stored.Call)
+}
+
+func decodeCall(kind string, data []byte) (Call, error) {
 	var call Call
-	switch stored.Kind {
+	switch kind {
 	case callActivity:
 		call = new(Activity)
 	case callConversions:
@@ -98,10 +120,10 @@ func UnmarshalCall(data []byte) (Call, error) {
 	default:
 		return nil, errors.New("appevents: unmarshal call: unknown kind of call")
 	}
-	if !present(stored.Call) {
+	if !present(data) {
 		return nil, errors.New("appevents: unmarshal call: no call")
 	}
-	if err := json.Unmarshal(stored.Call, call); err != nil {
+	if err := json.Unmarshal(data, call); err != nil {
 		return nil, fmt.Errorf("appevents: unmarshal call: %w", err)
 	}
 	return call, nil

@@ -1,6 +1,7 @@
 package appevents_test
 
 import (
+	"encoding/json"
 	"net/netip"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func storableCalls(t *testing.T) map[string]appevents.Call {
 	return map[string]appevents.Call{
 		"activity": &appevents.Activity{
 			Thread: thread, UserData: person, Consent: appevents.ConsentAllowed, Events: []appevents.Event{event},
-			Extra: map[string]string{"migration_bundle": "x"},
+			Extra: map[string]string{"note": "x"},
 		},
 		"conversions": &appevents.ConversionCall{DatasetID: "5501", Conversions: []appevents.Conversion{conversion}},
 		"install": &appevents.Install{
@@ -94,10 +95,46 @@ func TestUnmarshalCall_RefusesWhatIsNoCall(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		``, `null`, `[]`, `{}`, `{"kind":"activity"}`, `{"kind":"activity","call":null}`, `{"kind":"other","call":{}}`,
+		`{"kind":"activity","call":{}`, `{"kind":"activity","call":{}}}`, `{"kind":"activity","call":{}}{}`,
+		`{"kind":"activity","call":{},}`, `{"kind":"activity","call":{}]}`, `{"kind":"activ","ity","call":{}}`,
 		`{"kind":"activity","call":[]}`, `{"kind":"install","call":{"client_ip":"nowhere"}}`,
 	} {
 		_, err := appevents.UnmarshalCall([]byte(text))
 		require.Error(t, err, text)
+	}
+}
+
+func TestMarshalCall_WritesPlainJSON(t *testing.T) {
+	t.Parallel()
+	for name, call := range storableCalls(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stored, err := appevents.MarshalCall(call)
+			require.NoError(t, err)
+			var parts struct {
+				Kind string          `json:"kind"`
+				Call json.RawMessage `json:"call"`
+			}
+			require.NoError(t, json.Unmarshal(stored, &parts))
+			again, err := json.Marshal(parts)
+			require.NoError(t, err)
+			require.Equal(t, string(again), string(stored))
+		})
+	}
+}
+
+func TestUnmarshalCall_ReadsWhatOthersWrote(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`{"kind":"conversions","call":{"dataset_id":"5501","conversions":[]}}`,
+		` { "call" : {"dataset_id":"5501"}, "kind" : "conversions", "new": [1] } `,
+		`{"kind":"conversions","call":{"dataset_id":"1"},"call":{"dataset_id":"5501"}}`, // as JSON has it: the last counts
+		`{"kind":"activity","call":{},"kind":"conversions","call":{"dataset_id":"5501"}}`,
+		`{"kind":"conversions","call":{"dataset_id":"5501"} }`,
+	} {
+		call, err := appevents.UnmarshalCall([]byte(text))
+		require.NoError(t, err, text)
+		require.Equal(t, appevents.Scope{Kind: appevents.ScopeDataset, ID: "5501"}, call.Scope(), text)
 	}
 }
 
@@ -110,6 +147,7 @@ func FuzzUnmarshalCall(f *testing.F) {
 		if err != nil {
 			return
 		}
+		require.True(t, json.Valid(data), "only JSON is read")
 		_ = call.Validate()
 		_ = call.Warnings()
 		stored, err := appevents.MarshalCall(call)
