@@ -1,0 +1,95 @@
+package delivery
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/appevents/appevents-go"
+)
+
+// BuriedCall is a call that was put aside.
+type BuriedCall struct {
+	// ID names it for [Dispatcher.Resubmit] and [Dispatcher.Discard].
+	ID string
+
+	// Call is what was to be sent, with personal data as hashes; of a call of which a part was delivered, the rest. It
+	// is nil when it cannot be read.
+	Call appevents.Call
+
+	Lane       string    // the edge, and the Page or dataset after a slash
+	Reason     Reason    // why it was buried
+	Attempts   int       // deliveries tried
+	FirstError string    // what went wrong first
+	LastError  string    // and last
+	Submitted  time.Time // when it was accepted
+	BuriedAt   time.Time
+}
+
+// buriedPage is how many buried calls are read at a time.
+const buriedPage = 100
+
+// Buried lists the buried calls in the order of their burial. It ends with an error when the queue cannot be read.
+// Calls may be discarded or submitted again on the way.
+func (d *Dispatcher) Buried(ctx context.Context) iter.Seq2[BuriedCall, error] {
+	return func(yield func(BuriedCall, error) bool) {
+		from := ""
+		for {
+			page, err := d.queue.Buried(ctx, from, buriedPage+1)
+			if err != nil {
+				yield(BuriedCall{}, err)
+				return
+			}
+			for i := range page[:min(len(page), buriedPage)] {
+				if !yield(buriedCall(&page[i]), nil) {
+					return
+				}
+			}
+			if len(page) <= buriedPage {
+				return
+			}
+			from = page[buriedPage].ID
+		}
+	}
+}
+
+func buriedCall(b *Buried) BuriedCall {
+	call, err := appevents.UnmarshalCall(b.Body)
+	if err != nil {
+		call = nil
+	}
+	return BuriedCall{
+		ID: b.ID, Call: call, Lane: b.Lane, Reason: b.Reason, Attempts: b.Attempts, FirstError: b.FirstError,
+		LastError: b.LastError, Submitted: b.Submitted, BuriedAt: b.BuriedAt,
+	}
+}
+
+// Resubmit accepts a buried call again: as it is when fixed is nil, because what was in its way is gone, or else fixed
+// in its place, which is validated as in [Dispatcher.Submit]. It gets a new lease of life, but conversions expire
+// seven days after their event all the same. [ErrNotFound] means that there is no such call.
+func (d *Dispatcher) Resubmit(ctx context.Context, id string, fixed appevents.Call) error {
+	page, err := d.queue.Buried(ctx, id, 1)
+	switch {
+	case err != nil:
+		return err
+	case id == "" || len(page) == 0 || page[0].ID != id:
+		return ErrNotFound
+	}
+	call := fixed
+	if call == nil {
+		if call, err = appevents.UnmarshalCall(page[0].Body); err != nil {
+			return err
+		}
+	}
+	item, err := d.item(call, time.Now())
+	if err != nil {
+		return err
+	}
+	item.Key = page[0].Key
+	return d.queue.Unbury(ctx, id, &item)
+}
+
+// Discard removes a buried call for good. [ErrNotFound] means that there is no such call.
+func (d *Dispatcher) Discard(ctx context.Context, id string) error {
+	return d.queue.Unbury(ctx, id, nil)
+}

@@ -1,0 +1,119 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/delivery"
+	"github.com/appevents/appevents-go/graphtest"
+)
+
+// list returns the buried calls.
+func (b *bench) list() (all []delivery.BuriedCall) {
+	b.Helper()
+	for call, err := range b.Buried(context.Background()) {
+		require.NoError(b, err)
+		all = append(all, call)
+	}
+	return all
+}
+
+// again replaces the dispatcher: one runs once.
+func (b *bench) again() {
+	b.Helper()
+	d, err := delivery.New(b.client, b.queue)
+	require.NoError(b, err)
+	b.Dispatcher = d
+}
+
+func TestBuried_CanBeInspectedResubmittedAndDiscarded(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, setup{})
+		b.graph.Inject(graphtest.Transient, graphtest.Times(3, graphtest.MissingPermission))
+		submitted := time.Now()
+		for n := range 3 {
+			b.submit(fmt.Sprint(n), activity(901, n+1, fmt.Sprint("event", n)))
+		}
+		b.drain()
+		all := b.list()
+		require.Len(t, all, 3)
+		most := 0
+		for _, call := range all {
+			require.Equal(t, "activities/901", call.Lane)
+			require.Equal(t, delivery.ReasonRefused, call.Reason)
+			require.Contains(t, call.LastError, "graph error 200")
+			require.Equal(t, submitted, call.Submitted)
+			require.False(t, call.BuriedAt.Before(submitted))
+			most = max(most, call.Attempts)
+			if call.Attempts > 1 {
+				require.Contains(t, call.FirstError, "graph error 2 (HTTP 500)")
+			}
+		}
+		require.Equal(t, 2, most)
+
+		// The permission was granted: one goes again as it is, one fixed, one not at all.
+		b.again()
+		fixed := *all[1].Call.(*appevents.Activity)
+		fixed.Events = []appevents.Event{event("fixed")}
+		require.NoError(t, b.Resubmit(t.Context(), all[0].ID, nil))
+		require.NoError(t, b.Resubmit(t.Context(), all[1].ID, &fixed))
+		require.NoError(t, b.Discard(t.Context(), all[2].ID))
+		b.invariant(b.Stats())
+		b.drain()
+		want := all[0].Call.(*appevents.Activity).Events[0].ID
+		require.Equal(t, map[string]int{want: 1, "fixed": 1}, arrived(b.graph))
+		require.Empty(t, b.list())
+		s := b.Stats()
+		require.Equal(t, [4]int64{5, 2, 3, 0}, [4]int64{s.Accepted, s.Delivered, s.Buried, s.Kept})
+
+		for _, id := range []string{all[0].ID, all[2].ID, "", "none"} {
+			require.ErrorIs(t, b.Resubmit(t.Context(), id, nil), delivery.ErrNotFound)
+			require.ErrorIs(t, b.Discard(t.Context(), id), delivery.ErrNotFound)
+		}
+	})
+}
+
+func TestResubmit_ValidatesTheFix(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, setup{})
+		b.graph.Inject(graphtest.MissingPermission)
+		b.submit("1", activity(901, 7, "a"))
+		b.drain()
+		var invalid *appevents.ValidationError
+		require.ErrorAs(t, b.Resubmit(t.Context(), b.list()[0].ID, &appevents.Activity{}), &invalid)
+		require.Len(t, b.list(), 1)
+	})
+}
+
+func TestBuried_ListsManyAndStopsEarly(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, setup{opts: []delivery.Option{delivery.WithMaxAge(time.Second)}})
+		for n := range 250 {
+			b.submit(fmt.Sprint(n), activity(901, n+1, "a"))
+		}
+		after(time.Minute)
+		b.drain()
+		require.Len(t, b.list(), 250)
+		n := 0
+		for call, err := range b.Buried(t.Context()) {
+			require.NoError(t, err)
+			require.NoError(t, b.Discard(t.Context(), call.ID), "calls may be discarded on the way")
+			if n++; n == 150 {
+				break
+			}
+		}
+		require.Len(t, b.list(), 100)
+		require.NoError(t, b.queue.Close())
+		for _, err := range b.Buried(t.Context()) {
+			require.ErrorIs(t, err, delivery.ErrClosed)
+		}
+	})
+}

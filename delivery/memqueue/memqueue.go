@@ -1,0 +1,453 @@
+// Package memqueue is a [delivery.Queue] in memory: for tests, and for programs that may lose events when they end.
+//
+// It keeps every promise of the interface but one: nothing outlives the process. When that ends, for whatever reason,
+// what was not delivered is lost, and keys, buried calls and counts are forgotten. Cancel Dispatcher.Run and submit
+// nothing more before you exit; what Counts still has as pending then is lost.
+//
+// A queue holds up to 1,000,000 items (see [WithCapacity]) and then refuses more with [delivery.ErrFull]. It has no
+// goroutine of its own, and its time is that of package time, so it works under testing/synctest.
+package memqueue
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/appevents/appevents-go/delivery"
+	"github.com/appevents/appevents-go/delivery/internal/sched"
+)
+
+// Defaults of the options.
+const (
+	defaultCapacity  = 1_000_000
+	defaultLeaseTime = time.Minute
+	defaultWindow    = 48 * time.Hour
+)
+
+// Option changes a [Queue].
+type Option func(*Queue)
+
+// WithCapacity sets how many items the queue holds, buried ones included; more are refused with [delivery.ErrFull]. It
+// remembers as many keys, and forgets the oldest before its time for a newer one. Defaults to 1,000,000. Values below 1
+// are ignored.
+func WithCapacity(n int) Option {
+	return func(q *Queue) {
+		if n > 0 {
+			q.capacity = n
+		}
+	}
+}
+
+// WithLeaseTime sets how long a lease lasts. Defaults to one minute. Values below 1 are ignored.
+func WithLeaseTime(d time.Duration) Option {
+	return func(q *Queue) {
+		if d > 0 {
+			q.leaseTime = d
+		}
+	}
+}
+
+// WithWindow sets how long a key is remembered, unless there are too many (see [WithCapacity]). Defaults to 48 hours:
+// Meta repeats a webhook for up to 36. Values below 1 are ignored.
+func WithWindow(d time.Duration) Option {
+	return func(q *Queue) {
+		if d > 0 {
+			q.window = d
+		}
+	}
+}
+
+// Queue is a queue in memory. Make one with [New].
+type Queue struct {
+	capacity  int
+	leaseTime time.Duration
+	window    time.Duration
+
+	mu      sync.Mutex
+	closed  bool
+	last    uint64
+	items   map[uint64]*entry
+	ready   map[string]*byID // items due, by lane
+	later   byDue
+	turns   sched.Turns
+	holds   sched.Holds
+	signal  sched.Signal
+	keys    map[delivery.Key]struct{}
+	ages    []keyAge                    // keys in the order they were put
+	buried  map[uint64]*delivery.Buried // by their number
+	burials []uint64                    // numbers in order
+	counts  delivery.Counts
+}
+
+var _ delivery.Queue = (*Queue)(nil)
+
+type entry struct {
+	delivery.Item
+	id         uint64
+	due        time.Time
+	attempts   int
+	firstError string
+	lastError  string
+	begun      bool
+}
+
+type keyAge struct {
+	key delivery.Key
+	put time.Time
+}
+
+// New returns an empty queue.
+func New(opts ...Option) *Queue {
+	q := &Queue{
+		capacity: defaultCapacity, leaseTime: defaultLeaseTime, window: defaultWindow,
+		items: make(map[uint64]*entry), ready: make(map[string]*byID), keys: make(map[delivery.Key]struct{}),
+		buried: make(map[uint64]*delivery.Buried),
+	}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(q)
+		}
+	}
+	return q
+}
+
+// Put implements [delivery.Queue].
+func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false, delivery.ErrClosed
+	}
+	now := time.Now()
+	for len(q.ages) > 0 && now.Sub(q.ages[0].put) >= q.window {
+		q.forgetOldest()
+	}
+	if _, known := q.keys[item.Key]; known {
+		q.counts.Duplicates++
+		return false, nil
+	}
+	if len(q.items)+len(q.buried) >= q.capacity {
+		return false, fmt.Errorf("memqueue: %w", delivery.ErrFull)
+	}
+	if len(q.ages) >= q.capacity {
+		q.forgetOldest()
+	}
+	q.keys[item.Key] = struct{}{}
+	q.ages = append(q.ages, keyAge{key: item.Key, put: now})
+	q.add(item)
+	return true, nil
+}
+
+// forgetOldest forgets the key that was put first.
+func (q *Queue) forgetOldest() {
+	delete(q.keys, q.ages[0].key)
+	q.ages = q.ages[1:]
+}
+
+func (q *Queue) add(item delivery.Item) {
+	item.Body = slices.Clone(item.Body)
+	q.last++
+	e := &entry{Item: item, id: q.last}
+	q.items[e.id] = e
+	q.counts.Stored++
+	q.offer(e)
+}
+
+// offer makes a pending item due.
+func (q *Queue) offer(e *entry) {
+	lane := q.ready[e.Lane]
+	if lane == nil {
+		lane = new(byID)
+		q.ready[e.Lane] = lane
+	}
+	heap.Push(lane, e)
+	q.turns.Ready(e.Lane)
+	q.signal.Notify()
+}
+
+// Lease implements [delivery.Queue].
+func (q *Queue) Lease(ctx context.Context, limit int) ([]*delivery.Lease, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		q.mu.Lock()
+		if q.closed {
+			q.mu.Unlock()
+			return nil, delivery.ErrClosed
+		}
+		now := time.Now()
+		q.wakeUp(now)
+		if lane, ok := q.turns.Next(now); ok {
+			leases := q.lease(lane, max(limit, 1), now)
+			q.mu.Unlock()
+			return leases, nil
+		}
+		changed, at := q.signal.Changed(), sched.Earliest(q.turns.Wake(now), q.holds.Wake(), q.later.next())
+		q.mu.Unlock()
+		if err := sched.Wait(ctx, changed, at); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// wakeUp offers what has become due: items whose lease or wait has ended.
+func (q *Queue) wakeUp(now time.Time) {
+	for _, h := range q.holds.Expire(now) {
+		q.offer(q.items[h.ID])
+	}
+	for len(q.later) > 0 && !q.later[0].due.After(now) {
+		e := q.later[0]
+		heap.Pop(&q.later)
+		q.offer(e)
+	}
+}
+
+func (q *Queue) lease(lane string, limit int, now time.Time) []*delivery.Lease {
+	waiting := q.ready[lane]
+	leases := make([]*delivery.Lease, 0, min(limit, len(*waiting)))
+	until := now.Add(q.leaseTime)
+	for len(*waiting) > 0 && len(leases) < limit {
+		e := (*waiting)[0]
+		heap.Pop(waiting)
+		leases = append(leases, &delivery.Lease{
+			Item: e.Item, ID: strconv.FormatUint(e.id, 10), Attempts: e.attempts, FirstError: e.firstError,
+			LastError: e.lastError, Begun: e.begun, Until: until,
+			Receipt: receipt{id: e.id, number: q.holds.Hold(e.id, e.Lane, until)},
+		})
+	}
+	if len(*waiting) == 0 {
+		delete(q.ready, lane)
+		q.turns.Empty(lane)
+	}
+	return leases
+}
+
+// receipt is what a lease carries.
+type receipt struct{ id, number uint64 }
+
+// Settle implements [delivery.Queue].
+func (q *Queue) Settle(_ context.Context, settlements ...delivery.Settlement) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return delivery.ErrClosed
+	}
+	lost := 0
+	for i := range settlements {
+		if !q.settle(&settlements[i]) {
+			lost++
+		}
+	}
+	if lost > 0 {
+		return fmt.Errorf("memqueue: %d of %d: %w", lost, len(settlements), delivery.ErrLeaseLost)
+	}
+	return nil
+}
+
+// settle reports whether the lease was still good.
+func (q *Queue) settle(s *delivery.Settlement) bool {
+	r, ok := s.Lease.Receipt.(receipt)
+	if !ok {
+		return false
+	}
+	e := q.items[r.id]
+	valid := q.holds.Valid(r.id, r.number)
+	if e == nil || !valid && s.Verdict != delivery.Done {
+		return false
+	}
+	if s.Verdict == delivery.Begin {
+		e.begun = true
+		return true
+	}
+	q.holds.Drop(r.id)
+	e.begun = s.Verdict == delivery.Release && s.Lease.Begun
+	if (s.Verdict == delivery.Retry || s.Verdict == delivery.Bury) && s.Body != nil {
+		e.Body = slices.Clone(s.Body)
+	}
+	switch s.Verdict {
+	case delivery.Done:
+		q.remove(e, valid)
+		q.counts.Delivered++
+	case delivery.Retry:
+		e.failed(s.Error)
+		if e.due = s.At; e.due.After(time.Now()) {
+			heap.Push(&q.later, e)
+			q.signal.Notify() // someone may wait for a later time
+		} else {
+			q.offer(e)
+		}
+	case delivery.Bury:
+		e.failed(s.Error)
+		q.remove(e, valid)
+		q.counts.Buried++
+		number := uint64(q.counts.Buried) //nolint:gosec // a count, never negative
+		q.buried[number] = &delivery.Buried{
+			Item: e.Item, ID: strconv.FormatUint(number, 10), Reason: s.Reason, Attempts: e.attempts,
+			FirstError: e.firstError, LastError: e.lastError, BuriedAt: time.Now(),
+		}
+		q.burials = append(q.burials, number)
+	default:
+		q.offer(e)
+	}
+	return valid
+}
+
+func (e *entry) failed(text string) {
+	if text == "" {
+		return
+	}
+	e.attempts++
+	e.lastError = text
+	if e.firstError == "" {
+		e.firstError = text
+	}
+}
+
+// remove takes an item away. When its lease was void it may wait to be leased again.
+func (q *Queue) remove(e *entry, leased bool) {
+	delete(q.items, e.id)
+	if leased {
+		return
+	}
+	if lane := q.ready[e.Lane]; lane != nil {
+		if i := slices.Index(*lane, e); i >= 0 {
+			heap.Remove(lane, i)
+		}
+		if len(*lane) == 0 {
+			delete(q.ready, e.Lane)
+			q.turns.Empty(e.Lane)
+		}
+	}
+	if i := slices.Index(q.later, e); i >= 0 {
+		heap.Remove(&q.later, i)
+	}
+}
+
+// Pause implements [delivery.Queue].
+func (q *Queue) Pause(_ context.Context, lane string, until time.Time) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return delivery.ErrClosed
+	}
+	if q.turns.Pause(lane, until, time.Now()) {
+		q.signal.Notify()
+	}
+	return nil
+}
+
+// Buried implements [delivery.Queue].
+func (q *Queue) Buried(_ context.Context, from string, limit int) ([]delivery.Buried, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, delivery.ErrClosed
+	}
+	number, err := strconv.ParseUint(cmp.Or(from, "0"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("memqueue: %w", delivery.ErrNotFound)
+	}
+	start, _ := slices.BinarySearch(q.burials, number)
+	var list []delivery.Buried
+	for _, number := range q.burials[start:] {
+		if len(list) >= limit {
+			break
+		}
+		list = append(list, *q.buried[number])
+	}
+	return list, nil
+}
+
+// Unbury implements [delivery.Queue].
+func (q *Queue) Unbury(_ context.Context, id string, again *delivery.Item) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return delivery.ErrClosed
+	}
+	number, err := strconv.ParseUint(id, 10, 64)
+	if err != nil || q.buried[number] == nil {
+		return fmt.Errorf("memqueue: %w", delivery.ErrNotFound)
+	}
+	delete(q.buried, number)
+	i, _ := slices.BinarySearch(q.burials, number)
+	q.burials = slices.Delete(q.burials, i, i+1)
+	if again != nil {
+		q.add(*again)
+	}
+	return nil
+}
+
+// Counts implements [delivery.Queue].
+func (q *Queue) Counts(context.Context) (delivery.Counts, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return delivery.Counts{}, delivery.ErrClosed
+	}
+	counts := q.counts
+	counts.Pending, counts.Kept = int64(len(q.items)), int64(len(q.buried))
+	counts.PausedLanes = q.turns.Paused(time.Now())
+	for _, lane := range q.ready {
+		counts.Oldest = sched.Earliest(counts.Oldest, (*lane)[0].Submitted)
+	}
+	for _, e := range q.later {
+		counts.Oldest = sched.Earliest(counts.Oldest, e.Submitted)
+	}
+	for _, id := range q.holds.IDs() {
+		counts.Oldest = sched.Earliest(counts.Oldest, q.items[id].Submitted)
+	}
+	return counts, nil
+}
+
+// Close implements [delivery.Queue].
+func (q *Queue) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.signal.Notify()
+	return nil
+}
+
+// byID is a heap of items, oldest first.
+type byID []*entry
+
+func (h byID) Len() int           { return len(h) }
+func (h byID) Less(i, j int) bool { return h[i].id < h[j].id }
+func (h byID) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *byID) Push(x any)        { *h = append(*h, x.(*entry)) } //nolint:errcheck // of a caller here
+func (h *byID) Pop() any          { return pop(h) }
+
+// byDue is a heap of items that wait, the next due first.
+type byDue []*entry
+
+func (h byDue) Len() int           { return len(h) }
+func (h byDue) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h byDue) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *byDue) Push(x any)        { *h = append(*h, x.(*entry)) } //nolint:errcheck // of a caller here
+func (h *byDue) Pop() any          { return pop((*byID)(h)) }
+
+// next returns when the first item is due, or the zero time.
+func (h byDue) next() time.Time {
+	if len(h) == 0 {
+		return time.Time{}
+	}
+	return h[0].due
+}
+
+func pop(h *byID) *entry {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return e
+}

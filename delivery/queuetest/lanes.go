@@ -1,0 +1,235 @@
+package queuetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/appevents/appevents-go/delivery"
+)
+
+func (b *bench) pause(lane string, until time.Time) {
+	b.Helper()
+	if err := b.Pause(b.ctx, lane, until); err != nil {
+		b.Fatalf("Pause: %v", err)
+	}
+}
+
+func pause(t *testing.T, b *bench) {
+	b.put("edge/1", 1)
+	b.put("edge/2", 1)
+	held := b.lease(2)
+	b.put("edge/1", 2)
+	b.put("edge/2", 2)
+	b.put("edge/22", 3)
+	b.pause("edge/2", time.Now().Add(long))
+	for _, l := range b.lease(2) {
+		if l.Lane == "edge/2" {
+			t.Fatalf("an item of the paused lane was handed out")
+		}
+	}
+	b.nothing()
+	for _, l := range held {
+		b.settle(one(l, delivery.Done))
+	}
+	b.counted(delivery.Counts{Stored: 5, Delivered: 2, Pending: 3, PausedLanes: 1})
+}
+
+func pauseEnds(_ *testing.T, b *bench) {
+	until := time.Now().Add(2 * short)
+	b.pause("edge/1", until)
+	b.put("edge/1", 1)
+	b.lease(1)
+	b.notBefore(until)
+	b.counted(delivery.Counts{Stored: 1, Pending: 1})
+}
+
+func pauseCancelled(t *testing.T, b *bench) {
+	b.pause("edge/1", time.Now().Add(long))
+	b.put("edge/1", 1)
+	b.nothing()
+	got := make(chan error, 1)
+	go func() {
+		_, err := b.Lease(b.ctx, 1)
+		got <- err
+	}()
+	b.pause("edge/1", time.Time{})
+	if err := <-got; err != nil {
+		t.Fatalf("Lease: %v", err)
+	}
+}
+
+func pauseParent(t *testing.T, b *bench) {
+	b.pause("edge", time.Now().Add(long))
+	b.put("edge", 1)
+	b.put("edge/1", 1)
+	b.put("edge/1/below", 1)
+	b.put("edges", 1)
+	if l := b.lease(1)[0]; l.Lane != "edges" {
+		t.Fatalf("an item of %s was handed out", l.Lane)
+	}
+	b.nothing()
+	b.pause("edge", time.Time{})
+	b.lease(3)
+}
+
+func pauseLong(t *testing.T, b *bench) {
+	const backlog = 500
+	b.pause("edge/1", time.Now().Add(long))
+	for n := range backlog {
+		b.put("edge/1", n)
+	}
+	for n := range 20 {
+		b.put("edge/2", n)
+	}
+	for _, l := range b.lease(20) {
+		if l.Lane != "edge/2" {
+			t.Fatalf("an item of the paused lane was handed out")
+		}
+		b.settle(one(l, delivery.Done))
+	}
+	b.nothing()
+	b.pause("edge/1", time.Time{})
+	seen := map[string]bool{}
+	for _, l := range b.lease(backlog) {
+		if seen[string(l.Body)] {
+			t.Fatalf("%q was handed out twice", l.Body)
+		}
+		seen[string(l.Body)] = true
+		b.settle(one(l, delivery.Done))
+	}
+	b.counted(delivery.Counts{Stored: backlog + 20, Delivered: backlog + 20})
+}
+
+func pauseReleased(t *testing.T, b *bench) {
+	b.put("edge/1", 1)
+	l := b.lease(1)[0]
+	b.pause("edge/1", time.Now().Add(long))
+	b.settle(one(l, delivery.Release))
+	b.nothing()
+	b.pause("edge/1", time.Time{})
+	if l := b.lease(1)[0]; l.Attempts != 0 {
+		t.Fatalf("got %+v", l)
+	}
+}
+
+func turns(t *testing.T, b *bench) {
+	for n := range 200 {
+		b.put("edge/long", n)
+	}
+	b.put("edge/short", 1)
+	for range 3 {
+		for _, l := range b.lease(10) {
+			if l.Lane == "edge/short" {
+				return
+			}
+		}
+	}
+	t.Fatal("the short lane waits for the long one")
+}
+
+func bury(t *testing.T, b *bench) {
+	want := item("edge/1", 1)
+	b.putItem(want)
+	b.settle(failed(b.lease(1)[0], time.Time{}, "busy"))
+	before := time.Now().Add(-time.Second)
+	s := buriedFor(b.lease(1)[0], delivery.ReasonRefused, "refused")
+	s.Body = []byte("rest")
+	b.settle(s)
+	b.nothing()
+	list := b.buried("", 10)
+	if len(list) != 1 {
+		t.Fatalf("%d buried items, want one", len(list))
+	}
+	got := list[0]
+	want.Body = []byte("rest")
+	same(t, got.Item, want)
+	if got.ID == "" || got.Reason != delivery.ReasonRefused || got.Attempts != 2 || got.FirstError != "busy" ||
+		got.LastError != "refused" || got.BuriedAt.Before(before) || time.Since(got.BuriedAt) < -time.Second {
+		t.Fatalf("got %+v", got)
+	}
+	b.counted(delivery.Counts{Stored: 1, Buried: 1, Kept: 1})
+}
+
+// buryMany buries n items and returns their IDs in order.
+func (b *bench) buryMany(n int) []string {
+	b.Helper()
+	for k := range n {
+		b.put("edge/1", k)
+		b.settle(buriedFor(b.lease(1)[0], delivery.ReasonRefused, "no"))
+	}
+	var ids []string
+	for k, it := range b.buried("", n+1) {
+		if want := item("edge/1", k).Body; string(it.Body) != string(want) {
+			b.Fatalf("place %d holds %q, want %q", k, it.Body, want)
+		}
+		ids = append(ids, it.ID)
+	}
+	if len(ids) != n {
+		b.Fatalf("%d buried items, want %d", len(ids), n)
+	}
+	return ids
+}
+
+func buriedPages(t *testing.T, b *bench) {
+	ids := b.buryMany(12)
+	check := func(list []delivery.Buried, want ...string) {
+		t.Helper()
+		if len(list) != len(want) {
+			t.Fatalf("%d items, want %d", len(list), len(want))
+		}
+		for i := range list {
+			if list[i].ID != want[i] {
+				t.Fatalf("place %d holds %s, want %s", i, list[i].ID, want[i])
+			}
+		}
+	}
+	check(b.buried("", 5), ids[:5]...)
+	check(b.buried(ids[4], 4), ids[4:8]...)
+	check(b.buried(ids[10], 5), ids[10:]...)
+	check(b.buried(ids[3], 1), ids[3])
+	check(b.buried("", 0))
+	if err := b.Unbury(b.ctx, ids[4], nil); err != nil {
+		t.Fatalf("Unbury: %v", err)
+	}
+	check(b.buried(ids[4], 2), ids[5:7]...)
+}
+
+func unburyAgain(t *testing.T, b *bench) {
+	id := b.buryMany(2)[0]
+	again := item("edge/1", 0)
+	again.Lane, again.Body = "edge/9", []byte("fixed")
+	if err := b.Unbury(b.ctx, id, &again); err != nil {
+		t.Fatalf("Unbury: %v", err)
+	}
+	l := b.lease(1)[0]
+	same(t, l.Item, again)
+	if l.Attempts != 0 || l.FirstError != "" || l.LastError != "" {
+		t.Fatalf("the item came with its past: %+v", l)
+	}
+	b.settle(one(l, delivery.Done))
+	if err := b.Unbury(b.ctx, id, &again); !errors.Is(err, delivery.ErrNotFound) {
+		t.Fatalf("Unbury again: %v, want ErrNotFound", err)
+	}
+	b.nothing()
+	b.counted(delivery.Counts{Stored: 3, Delivered: 1, Buried: 2, Kept: 1})
+}
+
+func unburyRemove(t *testing.T, b *bench) {
+	ids := b.buryMany(2)
+	for _, id := range ids {
+		if err := b.Unbury(b.ctx, id, nil); err != nil {
+			t.Fatalf("Unbury: %v", err)
+		}
+	}
+	for _, id := range []string{ids[0], "", "none", "987654321"} {
+		if err := b.Unbury(b.ctx, id, nil); !errors.Is(err, delivery.ErrNotFound) {
+			t.Fatalf("Unbury(%q): %v, want ErrNotFound", id, err)
+		}
+	}
+	if list := b.buried("", 10); len(list) != 0 {
+		t.Fatalf("%d buried items are left", len(list))
+	}
+	b.nothing()
+	b.counted(delivery.Counts{Stored: 2, Buried: 2})
+}
