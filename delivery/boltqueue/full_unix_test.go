@@ -1,0 +1,106 @@
+//go:build unix
+
+package boltqueue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+
+	"github.com/appevents/appevents-go/delivery"
+	"github.com/appevents/appevents-go/delivery/boltqueue"
+)
+
+// fullChild fills a queue until the file may grow no more, works it off, and fills it again.
+func fullChild() int {
+	if err := fillAndDrain(); err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		return 1
+	}
+	return 0
+}
+
+func fillAndDrain() error {
+	ctx := context.Background()
+	q, err := boltqueue.Open(*childPath)
+	if err != nil {
+		return err
+	}
+	signal.Ignore(syscall.SIGXFSZ) // so that a write beyond the limit fails like one to a full disk
+	limit := syscall.Rlimit{Cur: 2 << 20, Max: 2 << 20}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	total := 0
+	for range 3 {
+		stored := 0
+		for ; ; stored++ {
+			added, err := q.Put(ctx, largeItem(int64(total+stored)))
+			if errors.Is(err, delivery.ErrFull) {
+				break
+			}
+			if err != nil || !added {
+				return fmt.Errorf("put: %v, %w", added, err)
+			}
+		}
+		if stored < 20 {
+			return fmt.Errorf("only %d items fitted", stored)
+		}
+		total += stored
+		for n := stored; n > 0; {
+			if n == stored || n == stored/2 { // the disk is still full
+				if err := q.Close(); err != nil {
+					return err
+				}
+				if q, err = boltqueue.Open(*childPath); err != nil {
+					return err
+				}
+			}
+			leases, err := q.Lease(ctx, 1)
+			if err != nil {
+				return err
+			}
+			if err := q.Settle(ctx, done(leases)...); err != nil {
+				return fmt.Errorf("settle: %w", err)
+			}
+			n -= len(leases)
+		}
+		if c, err := q.Counts(ctx); err != nil || c.Pending != 0 || c.Delivered != int64(total) {
+			return fmt.Errorf("counts: %+v, %w", c, err)
+		}
+	}
+	for n := range 50 { // to be found by the parent
+		if _, err := q.Put(ctx, largeItem(int64(1_000_000+n))); err != nil {
+			return err
+		}
+	}
+	return nil // without Close, like a crash
+}
+
+func TestFull_WhatIsInTheQueueStaysDeliverable(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "queue.db")
+	require.NoError(t, child(t, "full", "-child-path="+path).Run())
+	db, err := bbolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.View(func(tx *bbolt.Tx) error {
+		for err := range tx.Check() {
+			return err
+		}
+		return nil
+	}), "the file is intact")
+	require.NoError(t, db.Close())
+	q := open(t, path)
+	c, err := q.Counts(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 50, c.Pending)
+	require.Equal(t, c.Stored, c.Delivered+c.Buried+c.Pending)
+}

@@ -1,0 +1,255 @@
+package boltqueue
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/appevents/appevents-go/delivery"
+)
+
+const (
+	// generations is into how many parts the de-duplication window is cut, by when keys were put. A key in the file is
+	// forgotten with its generation, a whole bucket at a time.
+	generations = 4
+
+	// maxRecent is how many keys are held in memory. Only with more than that in a window are they sorted into the
+	// file, part by part, so that neighbours are written together: one by one, each key would cost a page.
+	maxRecent = 1 << 16
+
+	// minSweep is how many of them a transaction sorts into the file at least, when there are more.
+	minSweep = 256
+
+	// recentParts is into how many parts they are cut, by their first bits.
+	recentParts = 1 << 12
+)
+
+// keys are the de-duplication keys: the recent ones in memory, and in a log in the file for the next start; older ones
+// sorted in the file. Only the writer uses them.
+type keys struct {
+	window time.Duration
+	recent [recentParts][]recentKey
+	count  int // of recent
+
+	swept uint64     // parts sorted into the file so far; the next one is swept % recentParts
+	log   []logEntry // what the log holds, oldest first
+	last  uint64     // number of its newest entry
+}
+
+type recentKey struct {
+	key delivery.Key
+	put int64 // nanoseconds
+}
+
+// logEntry is the keys of one transaction.
+type logEntry struct {
+	number uint64
+	put    int64
+	swept  uint64 // keys.swept when it was written: after another recentParts, all its keys are in the file
+}
+
+func partOf(k delivery.Key) uint64 { return uint64(binary.BigEndian.Uint16(k[:])) >> 4 }
+
+// load reads the log.
+func (k *keys) load(tx *bbolt.Tx, now time.Time) {
+	oldest := now.Add(-k.window).UnixNano()
+	c := tx.Bucket(bucketKeyLog).Cursor()
+	for number, data := c.First(); len(number) == 8; number, data = c.Next() {
+		if len(data) < 8 {
+			continue
+		}
+		k.last = binary.BigEndian.Uint64(number)
+		put := int64(binary.BigEndian.Uint64(data)) //nolint:gosec // as written
+		k.log = append(k.log, logEntry{number: k.last, put: put})
+		if put <= oldest {
+			continue
+		}
+		for data = data[8:]; len(data) >= len(delivery.Key{}); data = data[len(delivery.Key{}):] {
+			k.add(recentKey{key: delivery.Key(data[:16]), put: put})
+		}
+	}
+}
+
+func (k *keys) add(r recentKey) {
+	part := partOf(r.key)
+	k.recent[part] = append(k.recent[part], r)
+	k.count++
+}
+
+// known reports whether a recent key is remembered.
+func (k *keys) known(key delivery.Key, oldest int64) bool {
+	for _, r := range k.recent[partOf(key)] {
+		if r.key == key && r.put > oldest {
+			return true
+		}
+	}
+	return false
+}
+
+// keyChange is what a transaction does to the keys.
+type keyChange struct {
+	keys    *keys
+	fresh   map[delivery.Key]struct{}
+	sorted  []*bbolt.Bucket // the living generations
+	opened  bool
+	swept   uint64                  // keys.swept afterwards
+	filling map[int64]*bbolt.Bucket // generations that recent keys are sorted into
+	cut     int                     // entries of the log that go
+}
+
+// remember adds a key. It reports whether that is known already.
+func (t *txn) remember(key delivery.Key) (known bool, err error) {
+	c := &t.keys
+	if _, known := c.fresh[key]; known || c.keys.known(key, t.now.Add(-c.keys.window).UnixNano()) {
+		return true, nil
+	}
+	if !c.opened {
+		if err := t.openGenerations(); err != nil {
+			return false, err
+		}
+	}
+	for _, g := range c.sorted {
+		if g.Get(key[:]) != nil {
+			return true, nil
+		}
+	}
+	if c.fresh == nil {
+		c.fresh = make(map[delivery.Key]struct{})
+	}
+	c.fresh[key] = struct{}{}
+	return false, nil
+}
+
+// openGenerations drops the generations that are over and opens the others.
+func (t *txn) openGenerations() error {
+	c := &t.keys
+	c.opened = true
+	all := t.bucket(bucketKeys)
+	oldest := key64(timeToNanos(t.now.Add(-c.keys.window - c.keys.window/generations)))
+	var over [][]byte
+	cursor := all.Cursor()
+	for k, _ := cursor.First(); k != nil; k, _ = cursor.Next() {
+		if bytes.Compare(k, oldest) <= 0 {
+			over = append(over, bytes.Clone(k))
+		} else {
+			c.sorted = append(c.sorted, all.Bucket(k))
+		}
+	}
+	for _, k := range over {
+		if err := all.DeleteBucket(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeKeys writes what became of the keys: new ones to the log, parts of the recent ones to their place in the file
+// when there are too many in memory, and what is no longer needed out of the log.
+func (t *txn) writeKeys() error {
+	c := &t.keys
+	c.swept = c.keys.swept
+	if len(c.fresh) == 0 {
+		return nil
+	}
+	log := t.bucket(bucketKeyLog)
+	log.FillPercent = 1 // numbers only grow
+	data := binary.BigEndian.AppendUint64(make([]byte, 0, 8+16*len(c.fresh)), timeToNanos(t.now))
+	for key := range c.fresh {
+		data = append(data, key[:]...)
+	}
+	if err := log.Put(key64(c.keys.last+1), data); err != nil {
+		return err
+	}
+	if err := t.sweep(); err != nil {
+		return err
+	}
+	oldest := t.now.Add(-c.keys.window).UnixNano()
+	for c.cut < len(c.keys.log) {
+		e := c.keys.log[c.cut]
+		if e.put > oldest && c.swept-e.swept < recentParts {
+			break
+		}
+		if err := log.Delete(key64(e.number)); err != nil {
+			return err
+		}
+		c.cut++
+	}
+	return nil
+}
+
+// sweep sorts parts of the recent keys into the file until there are few enough in memory, or this transaction has done
+// its share: after a start there can be many more.
+func (t *txn) sweep() error {
+	c := &t.keys
+	excess := min(c.keys.count+len(c.fresh)-maxRecent, minSweep+2*len(c.fresh))
+	oldest := t.now.Add(-c.keys.window).UnixNano()
+	for end := c.swept + recentParts; excess > 0 && c.swept < end; c.swept++ {
+		part := slices.Clone(c.keys.recent[c.swept%recentParts])
+		slices.SortFunc(part, func(a, b recentKey) int { return bytes.Compare(a.key[:], b.key[:]) })
+		for i := range part {
+			if part[i].put <= oldest {
+				continue
+			}
+			g, err := t.generation(part[i].put)
+			if err == nil {
+				err = g.Put(part[i].key[:], one)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		excess -= len(part)
+	}
+	return nil
+}
+
+// generation is the bucket for keys that were put at a time.
+func (t *txn) generation(put int64) (*bbolt.Bucket, error) {
+	start := max(put-put%int64(t.keys.keys.window/generations), 0)
+	if g := t.keys.filling[start]; g != nil {
+		return g, nil
+	}
+	g, err := t.bucket(bucketKeys).CreateBucketIfNotExists(key64(uint64(start)))
+	if err != nil {
+		return nil, err
+	}
+	g.FillPercent = 0.8 // a part at a time: nearly in order
+	if t.keys.filling == nil {
+		t.keys.filling = make(map[int64]*bbolt.Bucket)
+	}
+	t.keys.filling[start] = g
+	return g, nil
+}
+
+// commit makes a change that is on the disk known in memory.
+func (c *keyChange) commit(now time.Time) {
+	k := c.keys
+	for ; k.swept < c.swept; k.swept++ {
+		part := &k.recent[k.swept%recentParts]
+		k.count -= len(*part)
+		*part = nil
+	}
+	k.log = k.log[c.cut:]
+	if len(c.fresh) == 0 {
+		return
+	}
+	put := now.UnixNano()
+	for key := range c.fresh {
+		k.add(recentKey{key: key, put: put})
+	}
+	k.last++
+	k.log = append(k.log, logEntry{number: k.last, put: put, swept: k.swept})
+	k.forget(now)
+}
+
+// forget drops the keys of one part whose time is over, a different part each time.
+func (k *keys) forget(now time.Time) {
+	part := &k.recent[k.last%recentParts]
+	oldest := now.Add(-k.window).UnixNano()
+	before := len(*part)
+	*part = slices.DeleteFunc(*part, func(r recentKey) bool { return r.put <= oldest })
+	k.count -= before - len(*part)
+}
