@@ -1,0 +1,312 @@
+// Package natsqueue is a [delivery.Queue] on NATS JetStream, for many machines: dispatchers everywhere share the work,
+// and with three replicas the loss of a server loses nothing.
+//
+// # What it makes
+//
+// [Open] makes what is missing, named after [WithName]. Everything is kept in files:
+//
+//   - the stream APPEVENTS with the subject APPEVENTS.calls: the calls to deliver, a work queue that forgets what is
+//     done and refuses what does not fit;
+//   - its consumer "dispatchers", which all dispatchers pull from: it hands a call to one of them and, when that one
+//     has not settled it at the end of its lease, to another;
+//   - the stream APPEVENTS_LATER: calls that are to be tried again at a later time or whose lane is paused for long,
+//     where they hold up nobody. Any dispatcher that runs brings them back when their time has come;
+//   - the stream APPEVENTS_BURIED: what was put aside;
+//   - the key-value bucket APPEVENTS_STATE: the pauses, which all dispatchers observe, and marks of requests that were
+//     begun, for [delivery.AtMostOnce]. Both are kept for eight days.
+//
+// What exists is used as it is: replicas and limits are yours to change, with the nats command for instance. Open fails
+// when a stream would lose calls, as one kept in memory or with a maximum age does, or does not do what an option asks
+// for. Who uses a queue that exists needs no permission to make streams or consumers, but to change the bucket, to read
+// and delete messages, and to make the short-lived consumer that watches the pauses.
+//
+// # Starting a server
+//
+// Version 2.11 or newer is needed. One server, for development or where sync_interval is set as below:
+//
+//	nats-server -js -sd /var/lib/nats
+//
+// Three, each started like this with its own name and address; then use [WithReplicas] with 3:
+//
+//	nats-server -js -sd /var/lib/nats -n nats-1 --cluster_name events --cluster nats://nats-1:6222 \
+//		--routes nats://nats-1:6222,nats://nats-2:6222,nats://nats-3:6222
+//
+// # What is durable
+//
+// Put and Settle return when JetStream has acknowledged. One server has then written the call to its file; with three
+// replicas, two of them have. Written is not flushed: by default the server calls fsync every two minutes. So
+//
+//   - the death of a server process loses nothing, with one replica or three;
+//   - the death of a machine loses nothing with three replicas. With one it can lose what was acknowledged in the last
+//     two minutes, and a call settled then can come again;
+//   - the same goes for three replicas when two machines lose their power at the same time.
+//
+// The server's option sync_interval, in the jetstream block of its configuration file, changes that: it takes a shorter
+// time, or always, which flushes before each acknowledgement and makes every Put as slow as the disk. Use it where one
+// server is all there is:
+//
+//	jetstream {
+//		store_dir: /var/lib/nats
+//		sync_interval: always
+//	}
+//
+// # What is accepted once
+//
+// The servers remember the key of each call for the window of [WithWindow], in their memory: 48 hours unless set. What
+// is remembered survives the loss of a server. A server that starts again remembers only the keys of calls that still
+// wait to be delivered. When it is the only one, or leads the stream later on, the key of a call that was delivered
+// before is accepted again.
+//
+// # What happens when the network is lost
+//
+// Put, Settle and the others try again for 15 seconds while no server answers or a new leader is elected, or until
+// their context ends; then they return the error. What they store carries an ID, so that it is stored once however
+// often they try. A dispatcher keeps trying to settle what it has delivered, and sends nothing new meanwhile. Calls
+// that were on their way to a dispatcher when the connection broke are handed out again when their leases end, after a
+// minute unless [WithLeaseTime] says otherwise; a call that was delivered and could not be settled by then is sent
+// again. Let the connection reconnect for ever: nats.MaxReconnects(-1).
+package natsqueue
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/appevents/appevents-go/delivery"
+	"github.com/appevents/appevents-go/delivery/internal/record"
+	"github.com/appevents/appevents-go/delivery/internal/sched"
+)
+
+const (
+	// patience bounds how long a write goes on while no server answers, as during an election, when the caller's
+	// context does not end sooner; tryTime bounds one try.
+	patience = 15 * time.Second
+	tryTime  = 2 * time.Second
+	tryDelay = 50 * time.Millisecond
+	maxDelay = time.Second
+)
+
+// Queue is a queue on JetStream. Make one with [Open]; it is safe for concurrent use.
+type Queue struct {
+	config
+
+	js     jetstream.JetStream
+	calls  jetstream.Stream
+	later  jetstream.Stream
+	buried jetstream.Stream
+	state  jetstream.KeyValue
+	marks  jetstream.Stream // what state is kept in
+	limit  int64            // bytes the stream of calls may take; less than 1 when there is no limit
+
+	ctx     context.Context // ends with the queue
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	look    chan struct{} // look for later calls now
+	size    atomic.Int64  // of the calls that came last, on average
+
+	mu         sync.Mutex
+	closed     bool
+	leasing    bool // calls are brought back
+	pauses     sched.Turns
+	own        map[string]uint64 // the revisions of the pauses we began, by lane
+	duplicates int64
+	delayed    []time.Time // when the messages given back with a delay come again
+	nextLook   time.Time   // when the later calls are to be looked at, at the latest
+	room       room
+}
+
+var _ delivery.Queue = (*Queue)(nil)
+
+// Open opens the queue that js leads to and makes what does not exist yet. It returns an error when what exists does
+// not suit, and within 15 seconds for each thing to make when no server answers, or sooner when ctx ends.
+//
+// The connection stays the caller's: it should reconnect for ever (nats.MaxReconnects(-1)), and be closed after the
+// queue.
+func Open(ctx context.Context, js jetstream.JetStream, opts ...Option) (*Queue, error) {
+	if js == nil {
+		return nil, optionError("Open", "js is nil")
+	}
+	q := &Queue{
+		config: config{name: defaultName}, js: js, own: make(map[string]uint64), look: make(chan struct{}, 1),
+	}
+	for _, opt := range opts {
+		if opt == nil {
+			return nil, optionError("Open", "an option is nil")
+		}
+		if err := opt(&q.config); err != nil {
+			return nil, err
+		}
+	}
+	q.ctx, q.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	err := q.setUp(ctx)
+	if err == nil {
+		err = q.watch(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, q.Close())
+	}
+	return q, nil
+}
+
+// Put implements [delivery.Queue]. An error that wraps [delivery.ErrTooLarge] says that the servers take no message of
+// this size.
+func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
+	if q.ctx.Err() != nil {
+		return false, delivery.ErrClosed
+	}
+	data := record.Append(nil, &record.Record{Item: item})
+	if most := q.js.Conn().MaxPayload(); most > 0 && int64(len(data)+maxPast) > most {
+		return false, fmt.Errorf("natsqueue: %w: the server takes messages of %d bytes", delivery.ErrTooLarge, most)
+	}
+	if q.full(ctx) {
+		return false, fmt.Errorf("natsqueue: %w: too many calls wait for later", delivery.ErrFull)
+	}
+	duplicate, err := q.publish(ctx, q.name+".calls", item.Key.String(), data)
+	if err != nil {
+		return false, err
+	}
+	if duplicate {
+		q.mu.Lock()
+		q.duplicates++
+		q.mu.Unlock()
+	}
+	return !duplicate, nil
+}
+
+// maxPast is room in a message for its headers and for what a call's failures add to it.
+const maxPast = 8 << 10
+
+// room is what is known about the room that is left.
+type room struct {
+	asked time.Time
+	full  bool
+}
+
+// roomEvery is how often it is found out how much the later calls take.
+const roomEvery = time.Second
+
+// full reports whether the later calls alone take what all calls may. The server sees to the limit of those to deliver
+// now, but an outage moves them out of its sight.
+func (q *Queue) full(ctx context.Context) bool {
+	if q.limit < 1 {
+		return false
+	}
+	now := time.Now()
+	q.mu.Lock()
+	full, ask := q.room.full, now.Sub(q.room.asked) >= roomEvery
+	if ask {
+		q.room.asked = now
+	}
+	q.mu.Unlock()
+	if !ask {
+		return full
+	}
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	info, err := q.later.Info(ctx)
+	if err != nil {
+		return full
+	}
+	full = info.State.Bytes >= uint64(q.limit)
+	q.mu.Lock()
+	q.room.full = full
+	q.mu.Unlock()
+	return full
+}
+
+// publish stores a message under an ID, and tries again while no server answers: the ID makes that safe.
+func (q *Queue) publish(ctx context.Context, subject, id string, data []byte) (duplicate bool, err error) {
+	msg := &nats.Msg{Subject: subject, Data: data}
+	ours := false // an earlier try may have stored it
+	err = q.insist(ctx, func(ctx context.Context) error {
+		ack, err := q.js.PublishMsg(ctx, msg, jetstream.WithMsgID(id), jetstream.WithRetryAttempts(0))
+		if err == nil {
+			duplicate = ack.Duplicate && !ours
+		}
+		ours = ours || !isAnswer(err)
+		return err
+	})
+	return duplicate, err
+}
+
+// insist calls fn until it succeeds, the server refuses, ctx ends, patience runs out or, after a failure, the queue is
+// closed.
+func (q *Queue) insist(ctx context.Context, fn func(ctx context.Context) error) error {
+	end := time.Now().Add(patience)
+	before := q.js.Conn().LastError()
+	for try := 1; ; try++ {
+		err := tryOnce(ctx, fn)
+		if err == nil {
+			return nil
+		}
+		// Servers do not answer requests that they do not allow; the connection learns of it otherwise.
+		denied := q.js.Conn().LastError()
+		if !errors.Is(denied, nats.ErrPermissionViolation) || denied == before { //nolint:errorlint // the very same one
+			denied = nil
+		}
+		switch {
+		case denied != nil:
+			return fmt.Errorf("natsqueue: %w: %w", denied, cmp.Or(ctx.Err(), err))
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case q.ctx.Err() != nil:
+			return delivery.ErrClosed
+		case !passing(err) || time.Now().After(end):
+			return described(err)
+		}
+		q.wait(ctx, min(tryDelay<<min(try-1, 10), maxDelay))
+	}
+}
+
+func tryOnce(ctx context.Context, fn func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	return fn(ctx)
+}
+
+// wait returns when d is over, ctx ends or the queue is closed.
+func (q *Queue) wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-q.ctx.Done():
+	}
+}
+
+// Close implements [delivery.Queue]. What was leased and not settled is handed out again when its lease ends.
+func (q *Queue) Close() error {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.cancel()
+	q.running.Wait()
+	return nil
+}
+
+// parse reads a record. One that cannot be read becomes an item whose body is the whole record, so that it can be
+// buried and looked at.
+func parse(data []byte) record.Record {
+	r, err := record.Parse(data)
+	if err != nil {
+		return record.Record{Item: delivery.Item{Lane: "unreadable", Body: data}}
+	}
+	return r
+}
+
+// token makes a lane a part of a subject or key.
+func token(lane string) string { return base64.RawURLEncoding.EncodeToString([]byte(lane)) }
+
+func fromToken(s string) (lane string, ok bool) {
+	data, err := base64.RawURLEncoding.DecodeString(s)
+	return string(data), err == nil
+}

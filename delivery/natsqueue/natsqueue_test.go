@@ -1,0 +1,37 @@
+package natsqueue_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/delivery"
+	"github.com/appevents/appevents-go/delivery/natsqueue"
+	"github.com/appevents/appevents-go/delivery/queuetest"
+)
+
+func TestQueue_PassesTheSuite(t *testing.T) {
+	t.Parallel()
+	suite(t, connect(t, startServer(t, nil)), 1)
+}
+
+// suite runs the conformance suite, with streams of its own for each test.
+func suite(t *testing.T, js jetstream.JetStream, replicas int) {
+	t.Helper()
+	var names atomic.Int64
+	queuetest.Run(t, queuetest.Engine{
+		Durable: true,
+		Open: func(t *testing.T, s queuetest.Settings) func() delivery.Queue {
+			name := fmt.Sprint("TEST-", names.Add(1))
+			return func() delivery.Queue {
+				q, err := natsqueue.Open(t.Context(), js, natsqueue.WithName(name), natsqueue.WithReplicas(replicas),
+					natsqueue.WithLeaseTime(s.LeaseTime), natsqueue.WithWindow(s.Window))
+				require.NoError(t, err)
+				return q
+			}
+		},
+	})
+}
