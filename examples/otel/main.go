@@ -1,15 +1,18 @@
-// Otel shows OpenTelemetry traces and metrics of the SDK: the transport is wrapped for a span of every request, the
-// observer records a histogram of durations and a gauge of Graph's limits. A real program sends both to a collector;
-// this one reads them back and prints them.
+// Otel shows OpenTelemetry traces and metrics of the SDK. Of requests: the transport is wrapped for a span of each, the
+// client's observer records a histogram of durations and a gauge of Graph's limits. Of durable delivery: the
+// dispatcher's observer gives each call a span and counts outcomes, and gauges show how its queue fares. A real program
+// sends all that to a collector; this one reads it back and prints it.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"slices"
+	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
@@ -21,8 +24,13 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/delivery"
+	"github.com/appevents/appevents-go/delivery/memqueue"
 	"github.com/appevents/appevents-go/graphtest"
 )
+
+// scopeName says whose spans and metrics they are.
+const scopeName = "github.com/appevents/appevents-go"
 
 func main() {
 	if err := run(context.Background(), os.Stdout); err != nil {
@@ -35,7 +43,7 @@ func main() {
 func newClient(
 	appID string, tracers trace.TracerProvider, meters metric.MeterProvider, opts ...appevents.Option,
 ) (*appevents.Client, error) {
-	observer, err := newObserver(meters.Meter("github.com/appevents/appevents-go"))
+	observer, err := newObserver(meters.Meter(scopeName))
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +81,7 @@ func newObserver(meter metric.Meter) (func(context.Context, appevents.CallInfo),
 	}, nil
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out io.Writer) (err error) {
 	spans := tracetest.NewInMemoryExporter()
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	reader := sdkmetric.NewManualReader()
@@ -89,12 +97,9 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = client.LogActivity(ctx, &appevents.Activity{
-		Thread:  appevents.Thread{PageID: "107001112223334", PSID: "6543210987654321"},
-		Consent: appevents.ConsentAllowed,
-		Events:  []appevents.Event{appevents.LeadSubmitted()},
-	})
-	if err != nil {
+	queue := memqueue.New()
+	defer func() { err = errors.Join(err, queue.Close()) }() // after the figures have been collected
+	if err := deliverOne(ctx, client, queue, tracers, meters); err != nil {
 		return err
 	}
 	for _, span := range spans.GetSpans() {
@@ -107,18 +112,69 @@ func run(ctx context.Context, out io.Writer) error {
 	return printMetrics(out, collected)
 }
 
+// deliverOne submits a call and returns when it is delivered.
+func deliverOne(
+	ctx context.Context, client *appevents.Client, queue delivery.Queue,
+	tracers trace.TracerProvider, meters metric.MeterProvider,
+) error {
+	observe, err := observeSettled(tracers, meters)
+	if err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	dispatcher, err := delivery.New(client, queue,
+		delivery.WithRetryDelay(10*time.Millisecond, time.Second),
+		delivery.WithObserver(func(ctx context.Context, s delivery.Settled) {
+			observe(ctx, s)
+			if s.Verdict != delivery.Retry {
+				stop()
+			}
+		}))
+	if err != nil {
+		return err
+	}
+	if err := observeQueue(meters, dispatcher.Stats); err != nil {
+		return err
+	}
+	if err := dispatcher.Submit(ctx, "a lead", &appevents.Activity{
+		Thread:  appevents.Thread{PageID: "107001112223334", PSID: "6543210987654321"},
+		Consent: appevents.ConsentAllowed,
+		Events:  []appevents.Event{appevents.LeadSubmitted()},
+	}); err != nil {
+		return err
+	}
+	return dispatcher.Run(running)
+}
+
+// printMetrics prints the figures that were collected, of histograms how many there are.
 func printMetrics(out io.Writer, collected metricdata.ResourceMetrics) error {
 	var lines []string
 	for _, scope := range collected.ScopeMetrics {
 		for _, m := range scope.Metrics {
+			add := func(set attribute.Set, value string) {
+				name := m.Name
+				if labels := set.Encoded(attribute.DefaultEncoder()); labels != "" {
+					name += " " + labels
+				}
+				lines = append(lines, fmt.Sprintf("metric: %s: %s", name, value))
+			}
 			switch data := m.Data.(type) {
 			case metricdata.Histogram[float64]:
 				for _, p := range data.DataPoints {
-					lines = append(lines, fmt.Sprintf("metric: %s %s: %d", m.Name, labels(p.Attributes), p.Count))
+					add(p.Attributes, fmt.Sprint(p.Count))
 				}
 			case metricdata.Gauge[float64]:
 				for _, p := range data.DataPoints {
-					lines = append(lines, fmt.Sprintf("metric: %s %s: %g%s", m.Name, labels(p.Attributes), p.Value, m.Unit))
+					add(p.Attributes, fmt.Sprint(p.Value)+m.Unit)
+				}
+			case metricdata.Gauge[int64]:
+				for _, p := range data.DataPoints {
+					add(p.Attributes, fmt.Sprint(p.Value))
+				}
+			case metricdata.Sum[int64]:
+				for _, p := range data.DataPoints {
+					add(p.Attributes, fmt.Sprint(p.Value))
 				}
 			}
 		}
@@ -131,5 +187,3 @@ func printMetrics(out io.Writer, collected metricdata.ResourceMetrics) error {
 	}
 	return nil
 }
-
-func labels(set attribute.Set) string { return set.Encoded(attribute.DefaultEncoder()) }
