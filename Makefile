@@ -19,7 +19,7 @@ export GOWORK := off
 # Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo test test-race cover bench fuzz fmt tidy vet lint api verify ci no-race
+.PHONY: help demo test test-race cover bench bench-delivery soak fuzz fmt tidy vet lint api verify ci no-race
 
 # each runs a command in every module: one visible recipe line each, stopping at the first that fails.
 define each
@@ -28,7 +28,7 @@ $(foreach module,$(MODULES),
 endef
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: ## Run the quickstart: no credentials, no network
 	go -C examples run ./quickstart
@@ -45,6 +45,13 @@ cover: ## Show the coverage of every module, leaving a cover.out in each
 
 bench: ## Run the benchmarks, all or those matching BENCH
 	$(call each,go test -run='^$$' -bench='$(BENCH)' -benchmem ./...)
+
+bench-delivery: ## Run the benchmarks of durable delivery beside raw fsync and a plain channel
+	cd delivery && go test -run='^$$' -bench='$(BENCH)' -benchmem ./boltqueue
+
+# What "make test" runs in small sizes. The packages named have the flag.
+soak: ## Run the proofs of durable delivery in their large sizes, which takes many minutes
+	cd delivery && go test -count=1 -timeout=2h -v . ./boltqueue ./natsqueue -soak
 
 # Each fuzzer needs a run of its own. A failing input is written below testdata/fuzz and then fails "make test" too.
 fuzz: ## Run every fuzzer, or those matching FUZZ, for FUZZTIME each: a duration, or a count such as 10000x

@@ -77,6 +77,11 @@
 // [UserData] is normalised as Meta documents and hashed with SHA-256 when it is encoded. [HashUserData] does the same
 // for one value.
 //
+// # Durable delivery
+//
+// Module delivery takes calls inside a webhook handler, stores them in a file or on NATS, and delivers them in the
+// background. A [Call] is what it stores; [MarshalCall] keeps credentials and raw personal data out.
+//
 // # Testing
 //
 // Package graphtest is a stand-in for the Graph API that checks calls on the wire, and delivers signed webhooks to a
