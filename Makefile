@@ -50,7 +50,7 @@ bench-delivery: ## Run the benchmarks of durable delivery beside raw fsync and a
 	cd delivery && go test -run='^$$' -bench='$(BENCH)' -benchmem ./boltqueue
 
 # What "make test" runs in small sizes. The packages named have the flag.
-soak: ## Run the proofs of durable delivery in their large sizes, which takes many minutes
+soak: ## Run the proofs of durable delivery in their large sizes, which takes some minutes
 	cd delivery && go test -count=1 -timeout=2h -v . ./boltqueue ./natsqueue -soak
 
 # Each fuzzer needs a run of its own. A failing input is written below testdata/fuzz and then fails "make test" too.

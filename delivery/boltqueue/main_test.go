@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var soak = flag.Bool("soak", false, "run the proofs in their large sizes, which takes many minutes")
+var soak = flag.Bool("soak", false, "run the proofs in their large sizes, which takes some minutes")
 
 // size is n, or large under -soak.
 func size(n, large int) int {

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	soak  = flag.Bool("soak", false, "run the proofs in their large sizes, which takes many minutes")
+	soak  = flag.Bool("soak", false, "run the proofs in their large sizes, which takes some minutes")
 	child = flag.String("child", "", "be a server with this configuration, which can be killed, instead of testing")
 )
 
