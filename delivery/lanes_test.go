@@ -97,6 +97,7 @@ func TestDispatcher_ThrottlesTheLaneTheLimitBelongsTo(t *testing.T) {
 		{"the Page's, on page_activities", 32, pageActivityOf(901), []string{"a901", "p901"}},
 		{"the app's, on conversions", 4, leadOf(5501), []string{"c5501", "c5502"}},
 		{"the dataset's", 80004, leadOf(5501), []string{"c5501"}},
+		{"the dataset's, by a code of Pages", 80006, leadOf(5501), []string{"c5501"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -166,6 +166,24 @@ func TestRun_SendsNothingItCannotWriteDown(t *testing.T) {
 	})
 }
 
+// Whoever has the lease now settles the call.
+func TestRun_LeavesWhatItSettlesTooLate(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		var log bytes.Buffer
+		queue := new(recorder).over()
+		queue.failSette = []error{delivery.ErrLeaseLost}
+		b := newBench(t, setup{queue: queue, opts: []delivery.Option{
+			delivery.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+		}})
+		b.submit("1", activity(901, 7, "a"))
+		b.drain()
+		require.Equal(t, 2, b.graph.Count(), "by the next holder, once the lease is over")
+		require.EqualValues(t, 1, b.Stats().Delivered)
+		require.Contains(t, log.String(), "settled too late")
+	})
+}
+
 func TestRun_ReportsWhatItCouldNotSettle(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
@@ -236,7 +254,7 @@ func TestDispatcher_LogsWhatMatters(t *testing.T) {
 		text := log.String()
 		require.Contains(t, text, `level=WARN msg="delivery: lane paused" lane=activities/901`)
 		require.Contains(t, text, `level=INFO msg="delivery: lane goes again" lane=activities/901`)
-		require.Contains(t, text, `level=WARN msg="delivery: call buried" id=1 lane=activities/901 reason=refused attempts=2`)
+		require.Contains(t, text, `level=WARN msg="delivery: call buried" id=1 lane=activities/901 reason=refused attempts=2 error=`)
 		require.NotContains(t, text, pageToken)
 		require.NotContains(t, text, appSecret)
 	})

@@ -320,7 +320,7 @@ func lane(code int, c *Call) string {
 	case 4, 341, 613:
 		return appLane(c)
 	case 80001, 80002, 80006, 32:
-		if c.PageID != "" {
+		if c.PageID != "" && c.Edge != "events" { // Marketing API calls are outside the Page's limits
 			return "page " + c.PageID
 		}
 	}

@@ -206,7 +206,7 @@ func (g *graph) throttled(a *answer, i *inspection) {
 func (g *graph) tooSoon(i *inspection) {
 	page := "page " + i.call.PageID
 	if i.call.Edge == "events" {
-		page = "" // Marketing API calls are outside the Page's limits
+		page = ""
 	}
 	for _, l := range [...]string{appLane(i.call), page, "object " + i.call.ObjectID} {
 		if until, ok := g.blocked[l]; ok {
