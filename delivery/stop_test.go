@@ -136,7 +136,14 @@ func TestRun_GoesOnWhenTheQueueFails(t *testing.T) {
 			queue: q, opts: []delivery.Option{delivery.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))},
 		})
 		b.submit("1", activity(901, 7, "a"))
-		b.drain()
+		start := time.Now()
+		b.run()
+		for b.graph.Count() == 0 {
+			after(time.Millisecond)
+		}
+		require.GreaterOrEqual(t, time.Since(start), 75*time.Millisecond, "two waits, half of them random at most")
+		b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+		b.stop()
 		require.Equal(t, map[string]int{"a": 1}, arrived(b.graph))
 		require.EqualValues(t, 1, b.Stats().Delivered)
 		require.Contains(t, log.String(), "disk trouble")
@@ -255,6 +262,7 @@ func TestDispatcher_LogsWhatMatters(t *testing.T) {
 		require.Contains(t, text, `level=WARN msg="delivery: lane paused" lane=activities/901`)
 		require.Contains(t, text, `level=INFO msg="delivery: lane goes again" lane=activities/901`)
 		require.Contains(t, text, `level=WARN msg="delivery: call buried" id=1 lane=activities/901 reason=refused attempts=2 error=`)
+		require.NotContains(t, text, "the queue gives no calls", "to stop is no trouble")
 		require.NotContains(t, text, pageToken)
 		require.NotContains(t, text, appSecret)
 	})
