@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -164,4 +165,58 @@ func TestDispatcher_ConversionsInTrouble(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What ends the search for bad conversions is an attempt for those that were sent, and none for the others.
+func TestDispatcher_IsStoppedWhileItIsolates(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]graphtest.Fault{
+		"throttled": graphtest.ThrottleFor(10 * time.Minute), "reset": graphtest.Reset, "permission": graphtest.MissingPermission,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T) {
+				b := newBench(t, setup{opts: []delivery.Option{delivery.WithWorkers(1)}})
+				b.graph.Inject(graphtest.Error(100, 2804066), fault)
+				for n := range 10 {
+					b.submit(fmt.Sprint(n), conversions(5501, fmt.Sprint(n)))
+				}
+				b.run()
+				for b.graph.Count() < 2 {
+					synctest.Wait()
+				}
+				b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+				b.stop()
+				tried := len(b.outcomes(delivery.Retry)) + len(b.outcomes(delivery.Bury))
+				require.Equal(t, 5, tried)
+				for _, s := range b.outcomes(delivery.Done) {
+					require.LessOrEqual(t, s.Attempts, 2)
+				}
+				b.graph.Check(t)
+			})
+		})
+	}
+}
+
+// Calls that did not fit into the first request, because of their size, are not tried when that fails.
+func TestDispatcher_IsStoppedBeforeItSentAll(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, setup{opts: []delivery.Option{delivery.WithWorkers(1)}})
+		b.graph.Inject(graphtest.Reset)
+		for n := range 8 { // 1.2 MB in all, and a request takes 1 MiB
+			call := conversions(5501, ids(fmt.Sprint(n), 100)...)
+			for i := range call.Conversions {
+				call.Conversions[i].Extra = map[string]json.RawMessage{"note": json.RawMessage(`"` + strings.Repeat("x", 1300) + `"`)}
+			}
+			b.submit(fmt.Sprint(n), call)
+		}
+		b.run()
+		synctest.Wait()
+		require.Equal(t, 1, b.graph.Count())
+		b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+		b.stop()
+		require.Len(t, b.outcomes(delivery.Retry), 7, "the last was not tried")
+		require.Len(t, arrived(b.graph), 800)
+	})
 }

@@ -279,7 +279,7 @@ func (j *job) conclusion(n, lo, hi int, now, until time.Time, random float64) co
 		case !f.tried:
 			waiting = true
 		case f.class == classStopped:
-			waiting, gaveUp = true, gaveUp || j.ctx.Err() == nil
+			waiting, gaveUp = true, gaveUp || j.class == classNone && j.ctx.Err() == nil
 		case f.class == classContent, f.class == classFinal, f.class == classExpired:
 			refused, current = f.err, current || f.class != classExpired
 		default:
@@ -303,7 +303,7 @@ func (j *job) conclusion(n, lo, hi int, now, until time.Time, random float64) co
 		// Many requests found nothing in it that Graph takes, and more would only find more of the same.
 		c.Verdict, c.Reason, c.err = Bury, ReasonRefused, refused
 	case gaveUp:
-		c.Verdict, c.At, c.err = Retry, now.Add(j.minDelay), refused
+		c.Verdict, c.At, c.err, c.tried = Retry, now.Add(j.minDelay), refused, refused != nil
 	case refused == nil && len(keep) == hi-lo:
 		c.Verdict, c.tried = Release, false
 	default:

@@ -89,21 +89,83 @@ func TestDispatcher_KeepsToTheClientsLimit(t *testing.T) {
 	})
 }
 
-func TestDispatcher_KeepsTheTimeOfEvents(t *testing.T) {
+func TestDispatcher_MergesOnPageActivitiesToo(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
-		b := newBench(t, setup{})
-		call := activity(901, 7, "now", "then")
-		then := time.Now().Add(-time.Hour)
-		call.Events[1].Time = then
-		submitted := time.Now()
-		b.submit("1", call)
-		require.True(t, call.Events[0].Time.IsZero(), "the caller's event was changed")
-		after(time.Hour)
+		b := newBench(t, setup{opts: []delivery.Option{delivery.WithWorkers(1)}})
+		for n := range 30 {
+			b.submit(fmt.Sprint(n), pageActivity(901, 7, fmt.Sprint(n)))
+		}
 		b.drain()
-		events := b.graph.Calls()[0].Events
-		require.Equal(t, submitted.Unix(), events[0].Time.Unix())
-		require.Equal(t, then.Unix(), events[1].Time.Unix())
+		require.Len(t, arrived(b.graph), 30)
+		require.Equal(t, 1, b.graph.Count())
+		b.graph.Check(t)
+	})
+}
+
+// Events get the time of their Submit when they have none, and the caller's are left as they are.
+func TestDispatcher_KeepsTheTimeOfEvents(t *testing.T) {
+	t.Parallel()
+	then := time.Date(2026, 11, 20, 11, 0, 0, 0, time.UTC)
+	events := func() []appevents.Event { return []appevents.Event{event("now"), {Name: "then", Time: then}} }
+	for name, test := range map[string]struct {
+		call appevents.Call
+		left func(call appevents.Call) time.Time
+	}{
+		"activity": {
+			&appevents.Activity{Thread: thread(901, 7), Consent: appevents.ConsentAllowed, Events: events()},
+			func(call appevents.Call) time.Time { return call.(*appevents.Activity).Events[0].Time },
+		},
+		"page activity": {
+			&appevents.PageActivity{Thread: thread(901, 7), Consent: appevents.ConsentAllowed, Events: events()},
+			func(call appevents.Call) time.Time { return call.(*appevents.PageActivity).Events[0].Time },
+		},
+		"conversions": {
+			&appevents.ConversionCall{DatasetID: "5501", Conversions: []appevents.Conversion{
+				{Name: appevents.ConversionLeadSubmitted, Thread: thread(901, 7)},
+				{Name: appevents.ConversionLeadSubmitted, Thread: thread(901, 7), Time: then},
+			}},
+			func(call appevents.Call) time.Time { return call.(*appevents.ConversionCall).Conversions[0].Time },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T) {
+				b := newBench(t, setup{})
+				submitted := time.Now()
+				b.submit("1", test.call)
+				require.Zero(t, test.left(test.call), "the caller's event was changed")
+				after(time.Hour)
+				b.drain()
+				sent := b.graph.Calls()[0].Events
+				require.Equal(t, submitted.Unix(), sent[0].Time.Unix())
+				require.Equal(t, then.Unix(), sent[1].Time.Unix())
+			})
+		})
+	}
+}
+
+func TestSubmit_StatesWhenACallIsOfNoUse(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		queue := new(recorder).over()
+		b := newBench(t, setup{queue: queue})
+		now := time.Now()
+		mixed := conversions(5501, "a", "b", "c")
+		mixed.Conversions[0].Time = now.Add(-6 * 24 * time.Hour)
+		mixed.Conversions[1].Time = now.Add(-24 * time.Hour)
+		mixed.Conversions[2].Time = now.Add(-3 * 24 * time.Hour)
+		b.submit("1", mixed)
+		b.submit("2", activity(901, 7, "d"))
+		leases, err := queue.Lease(t.Context(), 2)
+		require.NoError(t, err)
+		for _, l := range leases {
+			want := now.Add(7 * 24 * time.Hour)
+			if l.Lane == "events/5501" {
+				want = now.Add(6 * 24 * time.Hour) // of the youngest
+			}
+			require.True(t, want.Equal(l.Expires), "%s: %v", l.Lane, l.Expires)
+		}
 	})
 }
 

@@ -76,7 +76,7 @@ func (r *run) report(c *conclusion, now time.Time) {
 		}
 		r.log(slog.LevelWarn, "delivery: call buried", attrs...)
 	}
-	if r.observer == nil || c.Verdict == Release {
+	if r.observer == nil || c.Verdict == Release || c.Verdict == Retry && !c.tried {
 		return
 	}
 	defer func() {
