@@ -117,3 +117,35 @@ func TestBuried_ListsManyAndStopsEarly(t *testing.T) {
 		}
 	})
 }
+
+func TestBuried_SaysWhenTheQueueCannotBeRead(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, setup{})
+	require.NoError(t, b.queue.Close())
+	var errs []error
+	for _, err := range b.Buried(t.Context()) {
+		errs = append(errs, err)
+	}
+	require.Len(t, errs, 1)
+	require.ErrorIs(t, errs[0], delivery.ErrClosed)
+	require.ErrorIs(t, b.Resubmit(t.Context(), "1", nil), delivery.ErrClosed)
+	require.ErrorIs(t, b.Discard(t.Context(), "1"), delivery.ErrClosed)
+}
+
+// A webhook that comes again after its call was submitted again logs nothing.
+func TestResubmit_KeepsTheKey(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, setup{})
+		b.graph.Inject(graphtest.MissingPermission)
+		b.submit("key", activity(901, 7, "a"))
+		b.drain()
+		require.NoError(t, b.Resubmit(t.Context(), b.list()[0].ID, nil))
+		b.submit("key", activity(901, 7, "a"))
+		require.EqualValues(t, 1, b.Stats().Duplicates)
+		leases, err := b.queue.Lease(t.Context(), 10)
+		require.NoError(t, err)
+		require.Len(t, leases, 1)
+		require.Equal(t, delivery.KeyOf("key"), leases[0].Key)
+	})
+}
