@@ -11,7 +11,7 @@ const (
 	minLease      = 32       // calls leased at a time, at least where there are as many
 	maxLease      = 1000     // and at most
 	maxBatch      = 1000     // calls of one batch: what the Conversions API takes
-	maxHandBytes  = 64 << 20 // bytes of leased calls above which no more are leased
+	maxHandBytes  = 64 << 20 // bytes of leased calls, as far as their sizes can be foreseen
 	mergeAttempts = 2        // failed attempts after which a call travels in smaller and smaller company
 )
 
@@ -34,6 +34,7 @@ type hand struct {
 	leased  int      // calls, those under way included
 	bytes   int
 	perCall float64 // how many calls a batch got lately
+	perBody int     // how many bytes a call had lately, at least 1
 	states  map[string]*laneState
 }
 
@@ -61,7 +62,8 @@ func (b *batch) until() time.Time {
 func newHand(workers, maxEvents int, f *figures) *hand {
 	h := &hand{
 		workers: workers, maxEvents: maxEvents, floor: max(minLease, 8*workers), figures: f, open: make(map[Group]*batch),
-		lanes: make(map[string][]*batch), perCall: 1, states: make(map[string]*laneState),
+		lanes: make(map[string][]*batch), perCall: 1, perBody: MaxBody,
+		states: make(map[string]*laneState),
 	}
 	h.changed.L = &h.mu
 	return h
@@ -81,8 +83,8 @@ func (h *hand) room(ctx context.Context) int {
 	defer h.mu.Unlock()
 	for ctx.Err() == nil {
 		batches := 2*h.workers - h.waiting
-		calls := h.workers*maxBatch - h.leased
-		if h.stuck == 0 && batches > 0 && calls > 0 && h.bytes < maxHandBytes {
+		calls := min(h.workers*maxBatch-h.leased, (maxHandBytes-h.bytes+h.perBody-1)/h.perBody)
+		if h.stuck == 0 && batches > 0 && calls > 0 {
 			return min(max(h.floor, int(float64(batches)*h.perCall)), calls, maxLease)
 		}
 		h.changed.Wait()
@@ -95,8 +97,9 @@ func (h *hand) room(ctx context.Context) int {
 func (h *hand) add(leases []*Lease, now time.Time) (back []*Lease, paused []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	batches := 0
+	batches, bytes := 0, 0
 	for _, l := range leases {
+		bytes += len(l.Body)
 		b := h.open[l.Group]
 		if l.Group.IsZero() || b == nil || b.lane != l.Lane || len(b.leases) >= min(b.limit, h.limit(l)) {
 			b = &batch{lane: l.Lane, group: l.Group, since: now, limit: maxBatch}
@@ -115,6 +118,9 @@ func (h *hand) add(leases []*Lease, now time.Time) (back []*Lease, paused []stri
 		b.leases = append(b.leases, l)
 		h.leased++
 		h.bytes += len(l.Body)
+	}
+	if len(leases) > 0 { // larger at once, smaller step by step
+		h.perBody = max(1, bytes/len(leases), h.perBody/2)
 	}
 	if batches > 0 {
 		h.perCall = 0.7*h.perCall + 0.3*float64(len(leases)-len(back))/float64(batches)
