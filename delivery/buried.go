@@ -54,10 +54,7 @@ func (d *Dispatcher) Buried(ctx context.Context) iter.Seq2[BuriedCall, error] {
 }
 
 func buriedCall(b *Buried) BuriedCall {
-	call, err := appevents.UnmarshalCall(b.Body)
-	if err != nil {
-		call = nil
-	}
+	call, _ := appevents.UnmarshalCall(b.Body) // nil when it cannot be read
 	return BuriedCall{
 		ID: b.ID, Call: call, Lane: b.Lane, Reason: b.Reason, Attempts: b.Attempts, FirstError: b.FirstError,
 		LastError: b.LastError, Submitted: b.Submitted, BuriedAt: b.BuriedAt,

@@ -29,7 +29,7 @@ const (
 // maxUnclear is how many unclear refusals are taken for trouble before they are taken for an answer.
 const maxUnclear = 5
 
-// classify says what the error of a request means.
+// classify says what the error of a request, which is not nil, means.
 func classify(err error) class {
 	var (
 		graph   *appevents.GraphError
@@ -37,8 +37,6 @@ func classify(err error) class {
 	)
 	outcome := appevents.OutcomeOf(err)
 	switch {
-	case err == nil:
-		return classNone
 	case errors.As(err, &invalid):
 		return classContent
 	case errors.Is(err, appevents.ErrThrottled):

@@ -1,5 +1,5 @@
-// Package delivery takes calls to Meta from a webhook handler within a millisecond and delivers them in the background:
-// through crashes, deploys, throttling, outages and expired tokens.
+// Package delivery takes calls to Meta while a webhook handler waits, and delivers them in the background: through
+// crashes, deploys, throttling, outages and expired tokens.
 //
 //	queue, err := boltqueue.Open("events.db")
 //	dispatcher, err := delivery.New(client, queue)
@@ -20,8 +20,9 @@
 // webhook that comes again logs nothing again.
 //
 // Whether a call can be delivered twice is a matter of [Policy]. When a request was sent and no usable answer came, or
-// the process that sent it died, nobody can know whether Meta counted it. [AtLeastOnce], the default, sends it again;
-// [AtMostOnce] buries it for you to decide. Nothing else is ever sent twice.
+// the process that sent it died or lost its queue before the answer was written down, nobody can know whether Meta
+// counted it. [AtLeastOnce], the default, sends it again; [AtMostOnce] buries it for you to decide. What Meta is known
+// to have accepted is not sent again.
 //
 // How much a durable call survives is the queue's part: a memqueue ends with the process, a boltqueue survives the
 // process and the machine's power, and a natsqueue with three replicas survives the loss of a machine.

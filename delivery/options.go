@@ -9,7 +9,7 @@ import (
 )
 
 // Policy says what becomes of a call whose outcome is unknown: it was sent and no usable answer came, or the process
-// that sent it died.
+// that sent it died or lost its queue before the answer was written down.
 type Policy uint8
 
 const (

@@ -145,7 +145,7 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	}
 	for _, opt := range opts {
 		if opt == nil {
-			continue
+			return nil, optionError("Open", "an option is nil")
 		}
 		if err := opt(&q.config); err != nil {
 			return nil, err

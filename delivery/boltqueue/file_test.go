@@ -83,6 +83,7 @@ func TestOpen_RefusesNonsense(t *testing.T) {
 		"WithLeaseTime": boltqueue.WithLeaseTime(0),
 		"WithWindow":    boltqueue.WithWindow(0),
 		"WithMaxSize":   boltqueue.WithMaxSize(-1),
+		"Open":          nil,
 	} {
 		_, err := boltqueue.Open(filepath.Join(dir, "queue.db"), opt)
 		var config *appevents.ConfigError
