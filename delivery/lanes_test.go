@@ -384,6 +384,28 @@ func TestDispatcher_DoesNotSpinWhenAQueueHandsOutWhatIsPaused(t *testing.T) {
 	})
 }
 
+// Somebody else who shares the queue may let a lane go that is in trouble here.
+func TestDispatcher_PausesAgainWhatAQueueHandsOut(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		queue := new(recorder).over()
+		b := newBench(t, setup{queue: queue})
+		b.graph.Inject(graphtest.ThrottleFor(10 * time.Minute))
+		b.submit("1", pageActivity(901, 7, "a"))
+		b.run()
+		synctest.Wait()
+		require.NoError(t, queue.Queue.Pause(t.Context(), "page_activities/901", time.Time{}))
+		before := queue.leased()
+		b.submit("2", pageActivity(901, 8, "b"))
+		after(9 * time.Minute)
+		require.Equal(t, before+1, queue.leased(), "it is handed out once, and then no more")
+		require.Equal(t, 1, b.graph.Count())
+		b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+		b.stop()
+		b.graph.Check(t)
+	})
+}
+
 func TestDispatcher_TheLatestWordOnALaneStands(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
