@@ -47,11 +47,13 @@ bench: ## Run the benchmarks, all or those matching BENCH
 	$(call each,go test -run='^$$' -bench='$(BENCH)' -benchmem ./...)
 
 bench-delivery: ## Run the benchmarks of durable delivery beside raw fsync and a plain channel
-	cd delivery && go test -run='^$$' -bench='$(BENCH)' -benchmem ./boltqueue
+	cd delivery/boltqueue && go test -run='^$$' -bench='$(BENCH)' -benchmem .
 
 # What "make test" runs in small sizes. The packages named have the flag.
 soak: ## Run the proofs of durable delivery in their large sizes, which takes some minutes
-	cd delivery && go test -count=1 -timeout=2h -v . ./boltqueue ./natsqueue -soak
+	cd delivery && go test -count=1 -timeout=2h -v . -soak
+	cd delivery/boltqueue && go test -count=1 -timeout=2h -v . -soak
+	cd delivery/natsqueue && go test -count=1 -timeout=2h -v . -soak
 
 # Each fuzzer needs a run of its own. A failing input is written below testdata/fuzz and then fails "make test" too.
 fuzz: ## Run every fuzzer, or those matching FUZZ, for FUZZTIME each: a duration, or a count such as 10000x

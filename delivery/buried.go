@@ -83,10 +83,12 @@ func (d *Dispatcher) Resubmit(ctx context.Context, id string, fixed appevents.Ca
 		return err
 	}
 	item.Key = page[0].Key
-	return d.queue.Unbury(ctx, id, &item)
+	_, err = d.queue.Unbury(ctx, Unburial{ID: id, Again: &item})
+	return err
 }
 
 // Discard removes a buried call for good. [ErrNotFound] means that there is no such call.
 func (d *Dispatcher) Discard(ctx context.Context, id string) error {
-	return d.queue.Unbury(ctx, id, nil)
+	_, err := d.queue.Unbury(ctx, Unburial{ID: id})
+	return err
 }

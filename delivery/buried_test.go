@@ -143,7 +143,7 @@ func TestResubmit_KeepsTheKey(t *testing.T) {
 		require.NoError(t, b.Resubmit(t.Context(), b.list()[0].ID, nil))
 		b.submit("key", activity(901, 7, "a"))
 		require.EqualValues(t, 1, b.Stats().Duplicates)
-		leases, err := b.queue.Lease(t.Context(), 10)
+		leases, err := b.queue.Lease(t.Context(), 10, nil)
 		require.NoError(t, err)
 		require.Len(t, leases, 1)
 		require.Equal(t, delivery.KeyOf("key"), leases[0].Key)

@@ -157,7 +157,7 @@ func TestSubmit_StatesWhenACallIsOfNoUse(t *testing.T) {
 		mixed.Conversions[2].Time = now.Add(-3 * 24 * time.Hour)
 		b.submit("1", mixed)
 		b.submit("2", activity(901, 7, "d"))
-		leases, err := queue.Lease(t.Context(), 2)
+		leases, err := queue.Lease(t.Context(), 2, nil)
 		require.NoError(t, err)
 		for _, l := range leases {
 			want := now.Add(7 * 24 * time.Hour)

@@ -394,7 +394,7 @@ func TestDispatcher_PausesAgainWhatAQueueHandsOut(t *testing.T) {
 		b.submit("1", pageActivity(901, 7, "a"))
 		b.run()
 		synctest.Wait()
-		require.NoError(t, queue.Queue.Pause(t.Context(), "page_activities/901", time.Time{}))
+		require.NoError(t, queue.Queue.Pause(t.Context(), delivery.Pause{Lane: "page_activities/901"}))
 		before := queue.leased()
 		b.submit("2", pageActivity(901, 8, "b"))
 		after(9 * time.Minute)

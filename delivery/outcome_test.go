@@ -285,7 +285,7 @@ func TestDispatcher_BuriesWhatASentProcessLeftOpen(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				b := newBench(t, setup{opts: []delivery.Option{delivery.WithPolicy(policy)}})
 				b.submit("1", activity(901, 7, "a"))
-				leases, err := b.queue.Lease(t.Context(), 1) // by a process that begins a request and dies
+				leases, err := b.queue.Lease(t.Context(), 1, nil) // by a process that begins a request and dies
 				require.NoError(t, err)
 				require.NoError(t, b.queue.Settle(t.Context(), delivery.Settlement{Lease: leases[0], Verdict: delivery.Begin}))
 				b.drain()

@@ -26,25 +26,34 @@ type Queue interface {
 	// perhaps later. A queue that can takes turns between lanes, so that a long lane does not hold up the others.
 	//
 	// A lease that is not settled by its end is void, and its item is handed out again.
-	Lease(ctx context.Context, limit int) ([]*Lease, error)
+	//
+	// Items of the lanes in skip stay behind for this call; others that share the queue get them. A lane that leaves skip
+	// while Lease waits is looked at again at once. A nil skip skips nothing.
+	Lease(ctx context.Context, limit int, skip *LaneSet) ([]*Lease, error)
 
 	// Settle ends leases, durably when it returns nil. Each lease stands for itself: when one is void by now, the
 	// others are settled all the same and the error wraps [ErrLeaseLost]; only [Done] counts even then, as long as
 	// the item is still there.
 	Settle(ctx context.Context, settlements ...Settlement) error
 
-	// Pause keeps the items of a lane from being leased until then, and of all lanes below it: a lane is below
+	// Pause keeps the items of a lane from being leased until p.Until, and of all lanes below it: a lane is below
 	// another when its name goes on with a slash. A time that has passed ends the pause. Everyone who shares the queue
 	// observes it; a longer pause that another process began may stay. Leases given out before go on.
-	Pause(ctx context.Context, lane string, until time.Time) error
+	//
+	// A lane has two pauses, which do not end each other: the dispatchers', and with p.Manual that of a person.
+	Pause(ctx context.Context, p Pause) error
+
+	// Lanes returns the lanes that have pending items or a pause, in the order of their names.
+	Lanes(ctx context.Context) ([]LaneCounts, error)
 
 	// Buried returns up to limit buried items in the order of their burial, from the one with the given ID on, or from
 	// the first when the ID is empty. When there is no such item it starts with the next one.
 	Buried(ctx context.Context, from string, limit int) ([]Buried, error)
 
-	// Unbury removes a buried item, and with again stores that in its place, whatever its Key, as if put for the first
-	// time. It returns [ErrNotFound] when there is no buried item with this ID.
-	Unbury(ctx context.Context, id string, again *Item) error
+	// Unbury removes buried items, and stores those with Again in their place, whatever their Key, as if put for the
+	// first time. Each stands for itself. It returns how many were there; when some were not, the error wraps
+	// [ErrNotFound], and the others are done all the same.
+	Unbury(ctx context.Context, list ...Unburial) (done int, err error)
 
 	// Counts returns figures that fit together: Stored is Delivered plus Buried plus Pending.
 	Counts(ctx context.Context) (Counts, error)
@@ -187,6 +196,33 @@ type Buried struct {
 	BuriedAt   time.Time
 }
 
+// Unburial takes a buried item away.
+type Unburial struct {
+	ID    string
+	Again *Item // what to store in its place; nil for nothing
+}
+
+// Pause keeps a lane from being leased for a while.
+type Pause struct {
+	Lane   string
+	Until  time.Time // a time that has passed ends the pause
+	Note   string    // why; kept with the pause. It holds no credential and no personal data.
+	Manual bool      // a person's, not a dispatcher's
+}
+
+// LaneCounts is what a queue knows about a lane.
+type LaneCounts struct {
+	Lane    string
+	Pending int64     // items waiting or leased, of this lane alone
+	Oldest  time.Time // when the oldest of them was submitted; zero when none is pending, may be approximate
+
+	// PausedUntil and Note describe the pause of this very lane that lasts longest, Manual says that it is a person's.
+	// Zero when there is none.
+	PausedUntil time.Time
+	Note        string
+	Manual      bool
+}
+
 // Reason is why a call was buried.
 type Reason string
 
@@ -205,7 +241,7 @@ const (
 	ReasonUnreadable Reason = "unreadable"
 )
 
-// Counts are the figures of a queue. All but the gauges Pending, Kept and PausedLanes only grow.
+// Counts are the figures of a queue. All but the gauges Pending, Kept, PausedLanes and Oldest only grow.
 type Counts struct {
 	Stored     int64 // items stored, also those unburied and stored again
 	Duplicates int64 // items not stored for their Key
@@ -214,6 +250,7 @@ type Counts struct {
 
 	Pending     int64     // waiting or leased
 	Kept        int64     // buried and still there
+	Dropped     int64     // buried and dropped since to make room, or for their age; only grows
 	PausedLanes int       // pauses that have not ended
 	Oldest      time.Time // when the oldest pending item was submitted, zero when none is; may be approximate
 }

@@ -36,22 +36,22 @@ func next(errs *[]error) error {
 	return err
 }
 
-func (r *recorder) Lease(ctx context.Context, limit int) ([]*delivery.Lease, error) {
+func (r *recorder) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([]*delivery.Lease, error) {
 	r.mu.Lock()
 	err := next(&r.failLease)
 	r.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	leases, err := r.Queue.Lease(ctx, limit)
+	leases, err := r.Queue.Lease(ctx, limit, skip)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.leases++
 	return leases, err
 }
 
-func (r *recorder) Pause(ctx context.Context, lane string, until time.Time) error {
-	if r.onPause != nil && r.onPause(lane, until) {
+func (r *recorder) Pause(ctx context.Context, p delivery.Pause) error {
+	if r.onPause != nil && r.onPause(p.Lane, p.Until) {
 		return nil
 	}
 	r.mu.Lock()
@@ -60,7 +60,7 @@ func (r *recorder) Pause(ctx context.Context, lane string, until time.Time) erro
 	if err != nil {
 		return err
 	}
-	return r.Queue.Pause(ctx, lane, until)
+	return r.Queue.Pause(ctx, p)
 }
 
 func (r *recorder) leased() int {

@@ -70,7 +70,7 @@ func (r *run) lease(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		leases, err := r.queue.Lease(ctx, limit)
+		leases, err := r.queue.Lease(ctx, limit, nil)
 		switch {
 		case err == nil && r.accept(leases):
 			failures = 0
@@ -141,7 +141,7 @@ func release(leases []*Lease) []Settlement {
 func (r *run) pause(lane string) {
 	for {
 		until := r.hand.pausedUntil(lane)
-		if err := r.queue.Pause(r.writes, lane, until); err != nil {
+		if err := r.queue.Pause(r.writes, Pause{Lane: lane, Until: until}); err != nil {
 			if r.writes.Err() == nil {
 				r.log(slog.LevelWarn, "delivery: a lane could not be paused",
 					slog.String("lane", lane), slog.String("error", err.Error()))

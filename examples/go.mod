@@ -5,6 +5,8 @@ go 1.26.0
 require (
 	github.com/appevents/appevents-go v0.0.0
 	github.com/appevents/appevents-go/delivery v0.0.0
+	github.com/appevents/appevents-go/delivery/boltqueue v0.0.0
+	github.com/appevents/appevents-go/delivery/natsqueue v0.0.0
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/stretchr/testify v1.12.1
@@ -44,3 +46,7 @@ require (
 replace github.com/appevents/appevents-go => ../
 
 replace github.com/appevents/appevents-go/delivery => ../delivery
+
+replace github.com/appevents/appevents-go/delivery/boltqueue => ../delivery/boltqueue
+
+replace github.com/appevents/appevents-go/delivery/natsqueue => ../delivery/natsqueue

@@ -227,7 +227,8 @@ func (q *Queue) arrived(lane string, seq uint64) {
 }
 
 // Pause implements [delivery.Queue].
-func (q *Queue) Pause(ctx context.Context, lane string, until time.Time) error {
+func (q *Queue) Pause(ctx context.Context, p delivery.Pause) error {
+	lane, until := p.Lane, p.Until
 	if err := checkLane(lane); err != nil {
 		return err
 	}
@@ -271,7 +272,24 @@ func (q *Queue) Buried(_ context.Context, from string, limit int) (list []delive
 }
 
 // Unbury implements [delivery.Queue].
-func (q *Queue) Unbury(ctx context.Context, id string, again *delivery.Item) error {
+func (q *Queue) Unbury(ctx context.Context, list ...delivery.Unburial) (done int, err error) {
+	for _, u := range list {
+		switch e := q.unbury(ctx, u.ID, u.Again); {
+		case e == nil:
+			done++
+		case errors.Is(e, delivery.ErrNotFound):
+			err = e
+		default:
+			return done, e
+		}
+	}
+	return done, err
+}
+
+// Lanes implements [delivery.Queue].
+func (q *Queue) Lanes(context.Context) ([]delivery.LaneCounts, error) { return nil, nil }
+
+func (q *Queue) unbury(ctx context.Context, id string, again *delivery.Item) error {
 	number, err := strconv.ParseUint(id, 10, 64)
 	found := err == nil
 	var item delivery.Item

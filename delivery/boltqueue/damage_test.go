@@ -29,14 +29,14 @@ func sound(t *testing.T) []byte {
 	item.Body = bytes.Repeat([]byte("x"), 10_000) // pages with an overflow
 	_, err := q.Put(t.Context(), item)
 	require.NoError(t, err)
-	require.NoError(t, q.Pause(t.Context(), "edge/1", time.Now().Add(time.Hour)))
+	require.NoError(t, q.Pause(t.Context(), delivery.Pause{Lane: "edge/1", Until: time.Now().Add(time.Hour)}))
 	for _, s := range []delivery.Settlement{
 		{Verdict: delivery.Done},
 		{Verdict: delivery.Retry, At: time.Now().Add(time.Hour), Error: "later"},
 		{Verdict: delivery.Retry, At: time.Now().Add(time.Millisecond), Error: "soon"},
 		{Verdict: delivery.Bury, Reason: delivery.ReasonRefused, Error: "no"},
 	} {
-		leases, err := q.Lease(t.Context(), 3)
+		leases, err := q.Lease(t.Context(), 3, nil)
 		require.NoError(t, err)
 		for _, l := range leases {
 			s.Lease = l
@@ -86,7 +86,7 @@ func use(t *testing.T, path string) error {
 	for n := range int64(3) {
 		_, err := q.Put(t.Context(), benchItem(2000+n))
 		note(err)
-		leases, err := q.Lease(t.Context(), 200)
+		leases, err := q.Lease(t.Context(), 200, nil)
 		note(err)
 		note(q.Settle(t.Context(), done(leases)...))
 		_, err = q.Counts(t.Context())

@@ -99,7 +99,7 @@ func TestQueue_RefusesALaneThatCannotBe(t *testing.T) {
 	q := open(t, filepath.Join(t.TempDir(), "queue.db"))
 	_, err := q.Put(t.Context(), benchItem(0))
 	require.NoError(t, err)
-	leases, err := q.Lease(t.Context(), 1)
+	leases, err := q.Lease(t.Context(), 1, nil)
 	require.NoError(t, err)
 	require.NoError(t, q.Settle(t.Context(), delivery.Settlement{
 		Lease: leases[0], Verdict: delivery.Bury, Reason: delivery.ReasonRefused,
@@ -111,8 +111,9 @@ func TestQueue_RefusesALaneThatCannotBe(t *testing.T) {
 		item.Lane = lane
 		_, err := q.Put(t.Context(), item)
 		require.ErrorContains(t, err, "lane")
-		require.ErrorContains(t, q.Unbury(t.Context(), list[0].ID, &item), "lane")
-		require.ErrorContains(t, q.Pause(t.Context(), lane, time.Now().Add(time.Hour)), "lane")
+		_, err = q.Unbury(t.Context(), delivery.Unburial{ID: list[0].ID, Again: &item})
+		require.ErrorContains(t, err, "lane")
+		require.ErrorContains(t, q.Pause(t.Context(), delivery.Pause{Lane: lane, Until: time.Now().Add(time.Hour)}), "lane")
 	}
 	_, err = q.Put(t.Context(), benchItem(1))
 	require.NoError(t, err, "nothing else is held up")
@@ -124,7 +125,7 @@ func TestSettle_WithoutAVerdictGivesBack(t *testing.T) {
 	_, err := q.Put(t.Context(), benchItem(0))
 	require.NoError(t, err)
 	for range 2 {
-		leases, err := q.Lease(t.Context(), 1)
+		leases, err := q.Lease(t.Context(), 1, nil)
 		require.NoError(t, err)
 		require.NoError(t, q.Settle(t.Context(), delivery.Settlement{Lease: leases[0]}))
 	}
@@ -228,7 +229,7 @@ func fill(t *testing.T, q *boltqueue.Queue, from, n int64) {
 func drain(t *testing.T, q *boltqueue.Queue, n int64) {
 	t.Helper()
 	for n > 0 {
-		leases, err := q.Lease(t.Context(), int(min(n, 1000)))
+		leases, err := q.Lease(t.Context(), int(min(n, 1000)), nil)
 		require.NoError(t, err)
 		require.NoError(t, q.Settle(t.Context(), done(leases)...))
 		n -= int64(len(leases))
@@ -363,7 +364,7 @@ func TestFile_SurvivesUnreadableRecords(t *testing.T) {
 	require.NoError(t, db.Close())
 
 	q = open(t, path)
-	leases, err := q.Lease(t.Context(), 10)
+	leases, err := q.Lease(t.Context(), 10, nil)
 	require.NoError(t, err)
 	require.Len(t, leases, 3)
 	require.Equal(t, "a later version wrote this", string(leases[1].Body))

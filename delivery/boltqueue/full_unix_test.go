@@ -64,7 +64,7 @@ func fillAndDrain() error {
 					return err
 				}
 			}
-			leases, err := q.Lease(ctx, 1)
+			leases, err := q.Lease(ctx, 1, nil)
 			if err != nil {
 				return err
 			}

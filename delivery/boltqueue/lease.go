@@ -26,11 +26,12 @@ type receipt struct {
 }
 
 // Lease implements [delivery.Queue].
-func (q *Queue) Lease(ctx context.Context, limit int) ([]*delivery.Lease, error) {
+func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([]*delivery.Lease, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		freed := skip.Changed()
 		q.mu.Lock()
 		if q.closed {
 			q.mu.Unlock()
@@ -45,7 +46,7 @@ func (q *Queue) Lease(ctx context.Context, limit int) ([]*delivery.Lease, error)
 		if !q.nextDue.IsZero() && !q.nextDue.After(now) && !q.promoting {
 			q.promote()
 		}
-		if lane, ok := q.turns.Next(now); ok {
+		if lane, ok := q.turns.Next(now, skip); ok {
 			leases, err := q.collect(lane, max(limit, 1), now)
 			q.mu.Unlock()
 			if err != nil || len(leases) > 0 {
@@ -59,7 +60,7 @@ func (q *Queue) Lease(ctx context.Context, limit int) ([]*delivery.Lease, error)
 		}
 		changed, at := q.signal.Changed(), sched.Earliest(q.turns.Wake(now), q.holds.Wake(), due)
 		q.mu.Unlock()
-		if err := sched.Wait(ctx, changed, at); err != nil {
+		if err := sched.Wait(ctx, changed, freed, at); err != nil {
 			return nil, err
 		}
 	}

@@ -45,11 +45,11 @@ func breakQueue(t *testing.T, path string, apply func(*txn) (func(), error), nam
 	item := delivery.Item{Key: delivery.KeyOf("1"), Lane: "edge"}
 	_, err = q.Put(t.Context(), item)
 	require.NoError(t, err)
-	leases, err := q.Lease(t.Context(), 1)
+	leases, err := q.Lease(t.Context(), 1, nil)
 	require.NoError(t, err)
 	waiting := make(chan error, 1)
 	go func() {
-		_, err := q.Lease(t.Context(), 1)
+		_, err := q.Lease(t.Context(), 1, nil)
 		waiting <- err
 	}()
 	synctest.Wait()
@@ -61,7 +61,7 @@ func breakQueue(t *testing.T, path string, apply func(*txn) (func(), error), nam
 	_, err = q.Put(t.Context(), item)
 	require.ErrorContains(t, err, name)
 	require.ErrorContains(t, q.Settle(t.Context(), delivery.Settlement{Lease: leases[0], Verdict: delivery.Done}), name)
-	_, err = q.Lease(t.Context(), 1)
+	_, err = q.Lease(t.Context(), 1, nil)
 	require.ErrorContains(t, err, name, "what cannot be settled is not handed out")
 	require.ErrorIs(t, err, delivery.ErrClosed, "and whoever delivers ends")
 	_, err = q.Counts(t.Context())
@@ -128,7 +128,7 @@ func TestReserve_CanBeMissingWhenOpened(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, q.writer.spent)
 	for n > 0 {
-		leases, err := q.Lease(t.Context(), 10)
+		leases, err := q.Lease(t.Context(), 10, nil)
 		require.NoError(t, err)
 		for _, l := range leases {
 			require.NoError(t, q.Settle(t.Context(), delivery.Settlement{Lease: l, Verdict: delivery.Done}))

@@ -13,6 +13,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -174,11 +175,12 @@ func (q *Queue) offer(e *entry) {
 }
 
 // Lease implements [delivery.Queue].
-func (q *Queue) Lease(ctx context.Context, limit int) ([]*delivery.Lease, error) {
+func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([]*delivery.Lease, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		freed := skip.Changed()
 		q.mu.Lock()
 		if q.closed {
 			q.mu.Unlock()
@@ -186,14 +188,14 @@ func (q *Queue) Lease(ctx context.Context, limit int) ([]*delivery.Lease, error)
 		}
 		now := time.Now()
 		q.wakeUp(now)
-		if lane, ok := q.turns.Next(now); ok {
+		if lane, ok := q.turns.Next(now, skip); ok {
 			leases := q.lease(lane, max(limit, 1), now)
 			q.mu.Unlock()
 			return leases, nil
 		}
 		changed, at := q.signal.Changed(), sched.Earliest(q.turns.Wake(now), q.holds.Wake(), q.later.next())
 		q.mu.Unlock()
-		if err := sched.Wait(ctx, changed, at); err != nil {
+		if err := sched.Wait(ctx, changed, freed, at); err != nil {
 			return nil, err
 		}
 	}
@@ -333,13 +335,13 @@ func (q *Queue) remove(e *entry, leased bool) {
 }
 
 // Pause implements [delivery.Queue].
-func (q *Queue) Pause(_ context.Context, lane string, until time.Time) error {
+func (q *Queue) Pause(_ context.Context, p delivery.Pause) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return delivery.ErrClosed
 	}
-	if q.turns.Pause(lane, until, time.Now()) {
+	if q.turns.Pause(p.Lane, p.Until, time.Now()) {
 		q.signal.Notify()
 	}
 	return nil
@@ -368,23 +370,54 @@ func (q *Queue) Buried(_ context.Context, from string, limit int) ([]delivery.Bu
 }
 
 // Unbury implements [delivery.Queue].
-func (q *Queue) Unbury(_ context.Context, id string, again *delivery.Item) error {
+func (q *Queue) Unbury(_ context.Context, list ...delivery.Unburial) (done int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return delivery.ErrClosed
+		return 0, delivery.ErrClosed
 	}
-	number, err := strconv.ParseUint(id, 10, 64)
-	if err != nil || q.buried[number] == nil {
-		return fmt.Errorf("memqueue: %w", delivery.ErrNotFound)
+	for _, u := range list {
+		number, err := strconv.ParseUint(u.ID, 10, 64)
+		if err != nil || q.buried[number] == nil {
+			continue
+		}
+		done++
+		delete(q.buried, number)
+		i, _ := slices.BinarySearch(q.burials, number)
+		q.burials = slices.Delete(q.burials, i, i+1)
+		if u.Again != nil {
+			q.add(*u.Again)
+		}
 	}
-	delete(q.buried, number)
-	i, _ := slices.BinarySearch(q.burials, number)
-	q.burials = slices.Delete(q.burials, i, i+1)
-	if again != nil {
-		q.add(*again)
+	if done < len(list) {
+		err = fmt.Errorf("memqueue: %d of %d: %w", len(list)-done, len(list), delivery.ErrNotFound)
 	}
-	return nil
+	return done, err
+}
+
+// Lanes implements [delivery.Queue].
+func (q *Queue) Lanes(context.Context) ([]delivery.LaneCounts, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, delivery.ErrClosed
+	}
+	now := time.Now()
+	lanes := make(map[string]*delivery.LaneCounts)
+	for _, e := range q.items {
+		c := lanes[e.Lane]
+		if c == nil {
+			c = &delivery.LaneCounts{Lane: e.Lane, PausedUntil: q.turns.PausedUntil(e.Lane, now)}
+			lanes[e.Lane] = c
+		}
+		c.Pending++
+		c.Oldest = sched.Earliest(c.Oldest, e.Submitted)
+	}
+	list := make([]delivery.LaneCounts, 0, len(lanes))
+	for _, name := range slices.Sorted(maps.Keys(lanes)) {
+		list = append(list, *lanes[name])
+	}
+	return list, nil
 }
 
 // Counts implements [delivery.Queue].

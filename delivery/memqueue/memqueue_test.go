@@ -40,7 +40,7 @@ func put(t *testing.T, q *memqueue.Queue, n int) (added bool) {
 
 func settle(t *testing.T, q *memqueue.Queue, n int, v delivery.Verdict) {
 	t.Helper()
-	leases, err := q.Lease(t.Context(), n)
+	leases, err := q.Lease(t.Context(), n, nil)
 	require.NoError(t, err)
 	require.Len(t, leases, n)
 	for _, l := range leases {
@@ -85,7 +85,7 @@ func TestOptions_OfNoUseAreIgnored(t *testing.T) {
 	q := memqueue.New(nil, memqueue.WithCapacity(0), memqueue.WithLeaseTime(-1), memqueue.WithWindow(0))
 	require.True(t, put(t, q, 1))
 	require.False(t, put(t, q, 1))
-	leases, err := q.Lease(t.Context(), 0)
+	leases, err := q.Lease(t.Context(), 0, nil)
 	require.NoError(t, err)
 	require.Len(t, leases, 1, "at least one")
 	require.Greater(t, time.Until(leases[0].Until), 50*time.Second)
@@ -123,9 +123,9 @@ func TestSettle_DoneWhileItWaitsToBeRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := memqueue.New(memqueue.WithLeaseTime(time.Second))
 		require.True(t, put(t, q, 1))
-		late, err := q.Lease(t.Context(), 1)
+		late, err := q.Lease(t.Context(), 1, nil)
 		require.NoError(t, err)
-		again, err := q.Lease(t.Context(), 1)
+		again, err := q.Lease(t.Context(), 1, nil)
 		require.NoError(t, err)
 		require.NoError(t, q.Settle(t.Context(), delivery.Settlement{
 			Lease: again[0], Verdict: delivery.Retry, At: time.Now().Add(time.Hour), Error: "busy",

@@ -53,7 +53,24 @@ func (q *Queue) next(
 }
 
 // Unbury implements [delivery.Queue].
-func (q *Queue) Unbury(ctx context.Context, id string, again *delivery.Item) error {
+func (q *Queue) Unbury(ctx context.Context, list ...delivery.Unburial) (done int, err error) {
+	for _, u := range list {
+		switch e := q.unbury(ctx, u.ID, u.Again); {
+		case e == nil:
+			done++
+		case errors.Is(e, delivery.ErrNotFound):
+			err = e
+		default:
+			return done, e
+		}
+	}
+	return done, err
+}
+
+// Lanes implements [delivery.Queue].
+func (q *Queue) Lanes(context.Context) ([]delivery.LaneCounts, error) { return nil, nil }
+
+func (q *Queue) unbury(ctx context.Context, id string, again *delivery.Item) error {
 	if q.ctx.Err() != nil {
 		return delivery.ErrClosed
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/appevents/appevents-go/delivery"
 	"github.com/appevents/appevents-go/delivery/natsqueue"
 	"github.com/appevents/appevents-go/graphtest"
 )
@@ -78,7 +79,7 @@ func bothAtOnce(t *testing.T, a, b *natsqueue.Queue) {
 			})
 		}
 		wg.Go(func() {
-			if err := q.Pause(t.Context(), "edge", until); err != nil {
+			if err := q.Pause(t.Context(), delivery.Pause{Lane: "edge", Until: until}); err != nil {
 				t.Errorf("Pause: %v", err)
 			}
 		})
@@ -94,7 +95,7 @@ func bothAtOnce(t *testing.T, a, b *natsqueue.Queue) {
 
 	// Make way for the load.
 	for _, q := range []*natsqueue.Queue{a, b} {
-		require.NoError(t, q.Pause(t.Context(), "edge", time.Time{}))
+		require.NoError(t, q.Pause(t.Context(), delivery.Pause{Lane: "edge"}))
 	}
 	eventually(t, "the lane goes again", func() bool {
 		c, err := a.Counts(t.Context())
@@ -212,7 +213,7 @@ func TestQueue_SurvivesARestartOfTheServer(t *testing.T) {
 	l.reached(t, 1, 2)
 	stop(s)
 	startServer(t, change)
-	require.NoError(t, qa.Pause(t.Context(), "edge/1", time.Now().Add(time.Hour)))
+	require.NoError(t, qa.Pause(t.Context(), delivery.Pause{Lane: "edge/1", Until: time.Now().Add(time.Hour)}))
 	twice := l.delivered(t, graph, d)
 	stopRunning()
 	t.Logf("%d of %d events arrived twice", twice, l.events)

@@ -40,7 +40,7 @@ func (q *Queue) bringBack() {
 }
 
 // waitLook waits until then, or until somebody says that there is something to look at.
-func (q *Queue) waitLook(at time.Time) error { return sched.Wait(q.ctx, q.look, at) }
+func (q *Queue) waitLook(at time.Time) error { return sched.Wait(q.ctx, q.look, nil, at) }
 
 // lookAt makes the goroutine look then at the latest.
 func (q *Queue) lookAt(at time.Time) {

@@ -28,7 +28,7 @@ type receipt struct {
 }
 
 // Lease implements [delivery.Queue]. It does not take turns between lanes: the stream is first come, first served.
-func (q *Queue) Lease(ctx context.Context, limit int) ([]*delivery.Lease, error) {
+func (q *Queue) Lease(ctx context.Context, limit int, _ *delivery.LaneSet) ([]*delivery.Lease, error) {
 	q.bring()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

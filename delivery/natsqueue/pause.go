@@ -113,7 +113,8 @@ func (q *Queue) pausedUntil(lane string) time.Time {
 }
 
 // Pause implements [delivery.Queue]. A longer pause that somebody else began stays.
-func (q *Queue) Pause(ctx context.Context, lane string, until time.Time) error {
+func (q *Queue) Pause(ctx context.Context, p delivery.Pause) error {
+	lane, until := p.Lane, p.Until
 	if q.ctx.Err() != nil {
 		return delivery.ErrClosed
 	}

@@ -33,7 +33,7 @@ func item(n int) delivery.Item {
 func lease(t *testing.T, q *natsqueue.Queue, n int) (all []*delivery.Lease) {
 	t.Helper()
 	for len(all) < n {
-		leases, err := q.Lease(t.Context(), n-len(all))
+		leases, err := q.Lease(t.Context(), n-len(all), nil)
 		require.NoError(t, err)
 		all = append(all, leases...)
 	}
@@ -107,7 +107,8 @@ func TestDispatchers_ShareAStream(t *testing.T) {
 		require.Len(t, list, int(sa.Kept)*(1-again))
 		for _, l := range list {
 			require.NoError(t, dispatcher(t, graph, later).Resubmit(t.Context(), l.ID, nil))
-			require.ErrorIs(t, later.Unbury(t.Context(), l.ID, nil), delivery.ErrNotFound)
+			_, err := later.Unbury(t.Context(), delivery.Unburial{ID: l.ID})
+			require.ErrorIs(t, err, delivery.ErrNotFound)
 		}
 	}
 	c := dispatcher(t, graph, later)
@@ -128,19 +129,19 @@ func TestQueue_SharesPauses(t *testing.T) {
 	a, b := open(t, connect(t, s)), open(t, connect(t, s))
 	paused := func(q *natsqueue.Queue) int { return counts(t, q).PausedLanes }
 	until := time.Now().Add(time.Hour)
-	require.NoError(t, a.Pause(t.Context(), "edge/1", until))
+	require.NoError(t, a.Pause(t.Context(), delivery.Pause{Lane: "edge/1", Until: until}))
 	eventually(t, "the other learns of it", func() bool { return paused(b) == 1 })
 
-	require.NoError(t, b.Pause(t.Context(), "edge/1", time.Time{}))
-	require.NoError(t, b.Pause(t.Context(), "edge/1", time.Now().Add(time.Minute)))
+	require.NoError(t, b.Pause(t.Context(), delivery.Pause{Lane: "edge/1"}))
+	require.NoError(t, b.Pause(t.Context(), delivery.Pause{Lane: "edge/1", Until: time.Now().Add(time.Minute)}))
 	c := open(t, connect(t, s))
 	require.Equal(t, 1, paused(c), "a longer pause of somebody else stays, also for who comes later")
 
-	require.NoError(t, a.Pause(t.Context(), "edge/1", time.Time{}))
+	require.NoError(t, a.Pause(t.Context(), delivery.Pause{Lane: "edge/1"}))
 	for _, q := range []*natsqueue.Queue{a, b, c} {
 		eventually(t, "who began it ends it", func() bool { return paused(q) == 0 })
 	}
-	require.NoError(t, a.Pause(t.Context(), "edge/2", time.Time{}), "what is not paused need not be ended")
+	require.NoError(t, a.Pause(t.Context(), delivery.Pause{Lane: "edge/2"}), "what is not paused need not be ended")
 }
 
 func TestQueue_KnowsHowOldACallIsWhereverItWaits(t *testing.T) {
@@ -233,7 +234,7 @@ func TestQueue_LeavesNothingBehindWhenClosed(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if _, err := q.Lease(t.Context(), 1); err == nil {
+			if _, err := q.Lease(t.Context(), 1, nil); err == nil {
 				t.Error("there was nothing to lease")
 			}
 		})
@@ -335,7 +336,7 @@ func largeCalls(t *testing.T, q *natsqueue.Queue) {
 		require.NoError(t, err)
 	}
 	discard(t, q, 1) // it learns how large they are
-	leases, err := q.Lease(t.Context(), calls)
+	leases, err := q.Lease(t.Context(), calls, nil)
 	require.NoError(t, err)
 	require.Less(t, len(leases), calls-1)
 	settle(t, q, leases, delivery.Settlement{Verdict: delivery.Done})

@@ -10,7 +10,7 @@ import (
 
 func (b *bench) pause(lane string, until time.Time) {
 	b.Helper()
-	if err := b.Pause(b.ctx, lane, until); err != nil {
+	if err := b.Pause(b.ctx, delivery.Pause{Lane: lane, Until: until}); err != nil {
 		b.Fatalf("Pause: %v", err)
 	}
 }
@@ -50,7 +50,7 @@ func pauseCancelled(t *testing.T, b *bench) {
 	b.nothing()
 	got := make(chan error, 1)
 	go func() {
-		_, err := b.Lease(b.ctx, 1)
+		_, err := b.Lease(b.ctx, 1, nil)
 		got <- err
 	}()
 	b.pause("edge/1", time.Time{})
@@ -189,7 +189,7 @@ func buriedPages(t *testing.T, b *bench) {
 	check(b.buried(ids[10], 5), ids[10:]...)
 	check(b.buried(ids[3], 1), ids[3])
 	check(b.buried("", 0))
-	if err := b.Unbury(b.ctx, ids[4], nil); err != nil {
+	if err := b.unbury(delivery.Unburial{ID: ids[4]}); err != nil {
 		t.Fatalf("Unbury: %v", err)
 	}
 	check(b.buried(ids[4], 2), ids[5:7]...)
@@ -199,7 +199,7 @@ func unburyAgain(t *testing.T, b *bench) {
 	id := b.buryMany(2)[0]
 	again := item("edge/1", 0)
 	again.Lane, again.Body = "edge/9", []byte("fixed")
-	if err := b.Unbury(b.ctx, id, &again); err != nil {
+	if err := b.unbury(delivery.Unburial{ID: id, Again: &again}); err != nil {
 		t.Fatalf("Unbury: %v", err)
 	}
 	l := b.lease(1)[0]
@@ -208,7 +208,7 @@ func unburyAgain(t *testing.T, b *bench) {
 		t.Fatalf("the item came with its past: %+v", l)
 	}
 	b.settle(one(l, delivery.Done))
-	if err := b.Unbury(b.ctx, id, &again); !errors.Is(err, delivery.ErrNotFound) {
+	if err := b.unbury(delivery.Unburial{ID: id, Again: &again}); !errors.Is(err, delivery.ErrNotFound) {
 		t.Fatalf("Unbury again: %v, want ErrNotFound", err)
 	}
 	b.nothing()
@@ -218,12 +218,12 @@ func unburyAgain(t *testing.T, b *bench) {
 func unburyRemove(t *testing.T, b *bench) {
 	ids := b.buryMany(2)
 	for _, id := range ids {
-		if err := b.Unbury(b.ctx, id, nil); err != nil {
+		if err := b.unbury(delivery.Unburial{ID: id}); err != nil {
 			t.Fatalf("Unbury: %v", err)
 		}
 	}
 	for _, id := range []string{ids[0], "", "none", "987654321"} {
-		if err := b.Unbury(b.ctx, id, nil); !errors.Is(err, delivery.ErrNotFound) {
+		if err := b.unbury(delivery.Unburial{ID: id}); !errors.Is(err, delivery.ErrNotFound) {
 			t.Fatalf("Unbury(%q): %v, want ErrNotFound", id, err)
 		}
 	}

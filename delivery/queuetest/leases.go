@@ -122,7 +122,7 @@ func windowEnds(t *testing.T, b *bench) {
 func leaseWaits(t *testing.T, b *bench) {
 	got := make(chan []*delivery.Lease, 1)
 	go func() {
-		leases, err := b.Lease(b.ctx, 10)
+		leases, err := b.Lease(b.ctx, 10, nil)
 		if err != nil {
 			t.Errorf("Lease: %v", err)
 		}
@@ -138,7 +138,7 @@ func leaseCancelled(t *testing.T, b *bench) {
 	ctx, cancel := context.WithCancel(b.ctx)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := b.Lease(ctx, 10)
+		_, err := b.Lease(ctx, 10, nil)
 		ended <- err
 	}()
 	cancel()
@@ -146,7 +146,7 @@ func leaseCancelled(t *testing.T, b *bench) {
 		t.Fatalf("Lease: %v, want the context's error", err)
 	}
 	b.put("edge/1", 1)
-	if _, err := b.Lease(ctx, 10); !errors.Is(err, context.Canceled) {
+	if _, err := b.Lease(ctx, 10, nil); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Lease: %v, want the context's error", err)
 	}
 	b.lease(1)
@@ -189,7 +189,7 @@ func concurrentLeases(t *testing.T, b *bench) {
 	for range workers {
 		wg.Go(func() {
 			for {
-				leases, err := b.Lease(ctx, 10)
+				leases, err := b.Lease(ctx, 10, nil)
 				if ctx.Err() != nil {
 					return
 				}

@@ -26,7 +26,7 @@ func counts(t *testing.T, b *bench) {
 	)
 	b.counted(delivery.Counts{Stored: 10, Duplicates: 1, Delivered: 3, Buried: 2, Pending: 5, Kept: 2})
 	again := item("edge/1", 4)
-	if err := b.Unbury(b.ctx, b.buried("", 1)[0].ID, &again); err != nil {
+	if err := b.unbury(delivery.Unburial{ID: b.buried("", 1)[0].ID, Again: &again}); err != nil {
 		t.Fatalf("Unbury: %v", err)
 	}
 	b.counted(delivery.Counts{Stored: 11, Duplicates: 1, Delivered: 3, Buried: 2, Pending: 6, Kept: 1})
@@ -46,14 +46,14 @@ func closed(t *testing.T, b *bench) {
 		}
 	}
 	_, put := b.Put(b.ctx, item("edge/1", 2))
-	_, lease := b.Lease(b.ctx, 1)
+	_, lease := b.Lease(b.ctx, 1, nil)
 	_, buried := b.Buried(b.ctx, "", 1)
 	_, counts := b.Counts(b.ctx)
 	for name, err := range map[string]error{
 		"Put": put, "Lease": lease, "Buried": buried, "Counts": counts,
 		"Settle": b.Settle(b.ctx, one(l, delivery.Done)),
-		"Pause":  b.Pause(b.ctx, "edge/1", time.Now().Add(long)),
-		"Unbury": b.Unbury(b.ctx, "1", nil),
+		"Pause":  b.Pause(b.ctx, delivery.Pause{Lane: "edge/1", Until: time.Now().Add(long)}),
+		"Unbury": b.unbury(delivery.Unburial{ID: "1"}),
 	} {
 		if !errors.Is(err, delivery.ErrClosed) {
 			t.Errorf("%s: %v, want ErrClosed", name, err)
@@ -64,7 +64,7 @@ func closed(t *testing.T, b *bench) {
 func closeWakes(t *testing.T, b *bench) {
 	ended := make(chan error, 1)
 	go func() {
-		_, err := b.Lease(context.WithoutCancel(b.ctx), 1)
+		_, err := b.Lease(context.WithoutCancel(b.ctx), 1, nil)
 		ended <- err
 	}()
 	if err := b.Close(); err != nil {

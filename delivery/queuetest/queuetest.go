@@ -179,7 +179,7 @@ func (b *bench) lease(n int) []*delivery.Lease {
 	b.Helper()
 	var all []*delivery.Lease
 	for len(all) < n {
-		leases, err := b.Lease(b.ctx, n-len(all))
+		leases, err := b.Lease(b.ctx, n-len(all), nil)
 		if err != nil {
 			b.Fatalf("Lease: %v after %d of %d items", err, len(all), n)
 		}
@@ -191,12 +191,21 @@ func (b *bench) lease(n int) []*delivery.Lease {
 	return all
 }
 
+// unbury takes one buried item away.
+func (b *bench) unbury(u delivery.Unburial) error {
+	done, err := b.Unbury(b.ctx, u)
+	if (done == 1) != (err == nil) {
+		b.Fatalf("Unbury: %d done, error %v", done, err)
+	}
+	return err
+}
+
 // nothing fails the test when something can be leased.
 func (b *bench) nothing() {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, quiet)
 	defer cancel()
-	leases, err := b.Lease(ctx, 10)
+	leases, err := b.Lease(ctx, 10, nil)
 	if len(leases) > 0 {
 		b.Fatalf("Lease returned %q, want nothing", leases[0].Body)
 	}

@@ -47,8 +47,8 @@ func (t *Turns) Empty(name string) {
 	}
 }
 
-// Next returns the lane whose turn it is, and false when no lane has something to lease now.
-func (t *Turns) Next(now time.Time) (string, bool) {
+// Next returns the lane whose turn it is, and false when no lane but those to skip has something to lease now.
+func (t *Turns) Next(now time.Time, skip *delivery.LaneSet) (string, bool) {
 	for range len(t.ring) {
 		name := t.ring[0]
 		t.ring = t.ring[1:]
@@ -58,7 +58,7 @@ func (t *Turns) Next(now time.Time) (string, bool) {
 			continue
 		}
 		t.ring = append(t.ring, name)
-		if t.PausedUntil(name, now).IsZero() {
+		if t.PausedUntil(name, now).IsZero() && !skip.Has(name) {
 			return name, true
 		}
 	}
@@ -237,9 +237,9 @@ func (s *Signal) Notify() {
 // maxWait bounds a wait for a time of day: clocks are set, and machines sleep.
 const maxWait = time.Minute
 
-// Wait returns nil when changed is closed, when the time at has come, which is never when at is zero, or after a minute
-// of waiting for it, and the context's error when ctx ends first.
-func Wait(ctx context.Context, changed <-chan struct{}, at time.Time) error {
+// Wait returns nil when changed or freed is closed, when the time at has come, which is never when at is zero, or after a
+// minute of waiting for it, and the context's error when ctx ends first.
+func Wait(ctx context.Context, changed, freed <-chan struct{}, at time.Time) error {
 	var due <-chan time.Time
 	if !at.IsZero() {
 		timer := time.NewTimer(min(time.Until(at), maxWait))
@@ -248,6 +248,7 @@ func Wait(ctx context.Context, changed <-chan struct{}, at time.Time) error {
 	}
 	select {
 	case <-changed:
+	case <-freed:
 	case <-due:
 	case <-ctx.Done():
 		return ctx.Err()

@@ -21,7 +21,7 @@ func at(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.
 // order is the lanes whose turns are next.
 func order(turns *sched.Turns, now time.Time, n int) (names []string) {
 	for range n {
-		name, ok := turns.Next(now)
+		name, ok := turns.Next(now, nil)
 		if !ok {
 			name = "none"
 		}
@@ -213,7 +213,7 @@ func TestWait(t *testing.T) {
 				if changed == nil {
 					changed = make(chan struct{})
 				}
-				require.ErrorIs(t, sched.Wait(ctx, changed, due), test.err)
+				require.ErrorIs(t, sched.Wait(ctx, changed, nil, due), test.err)
 				require.Equal(t, test.want, time.Since(begin))
 			})
 		})
