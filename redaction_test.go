@@ -369,3 +369,38 @@ func TestRedaction_OfTheCauseOfATruncatedBody(t *testing.T) {
 	requireChainClean(t, "truncated", err)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
+
+func TestRedaction_OfASecretThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	const token = "EAAcanary0123456789abcdef0123456789"
+	for name, respond := range map[string]httpmock.Responder{
+		"by the end of the body": func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{}, Body: &failing{
+				Reader: strings.NewReader("seen: Bearer " + token[:len(token)-1]), err: io.ErrUnexpectedEOF,
+			}}, nil
+		},
+		"by Graph":               answer(http.StatusBadRequest, `{"error":{"code":190,"message":"Malformed: `+token[:20]+`…"}}`),
+		"in an HTML page":        answer(http.StatusBadGateway, strings.Repeat("<p>", 600)+token[:len(token)-1]),
+		"by what an error shows": answer(http.StatusBadGateway, strings.Repeat("x", 2048-20)+token),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := newMock(t, respond).client(t, appevents.WithAccessToken(token), oneAttempt())
+			_, err := client.LogActivity(t.Context(), purchase())
+			var graph *appevents.GraphError
+			require.ErrorAs(t, err, &graph)
+			for n := 8; n <= len(token); n++ {
+				require.NotContains(t, string(graph.Body), token[:n])
+				require.NotContains(t, err.Error(), token[:n])
+			}
+		})
+	}
+}
+
+func TestRedaction_OfTheSecretInAnAppTokenOfTheUser(t *testing.T) {
+	t.Parallel()
+	m := newMock(t, answer(http.StatusBadRequest, `{"error":{"code":104,"message":"wrong: `+canarySecret+`"}}`))
+	token := appevents.AppToken(coreApp, canarySecret)
+	_, err := m.client(t, appevents.WithAccessToken(token)).LogActivity(t.Context(), purchase())
+	require.ErrorContains(t, err, "wrong: [redacted]")
+}

@@ -2,12 +2,15 @@ package redact_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -30,12 +33,20 @@ func TestText(t *testing.T) {
 		"escaped":       {"?access_token=EAAcanary%7Ctoken&x", "?access_token=[redacted]&x"},
 		"escaped small": {"?access_token=EAAcanary%7ctoken&x", "?access_token=[redacted]&x"},
 		"as JSON":       {`{"message":"EAAcanary\u007Ctoken."}`, `{"message":"[redacted]."}`},
-		"not quite":     {`EAAcanary\u007Dtoken EAAcanary\u00 EAAcanary%7 EAAcanary\`, `EAAcanary\u007Dtoken EAAcanary\u00 EAAcanary%7 EAAcanary\`},
+		"not quite":     {`EAAcana\u007Dtoken EAAcana\u00 EAAcana%7 EAAcana\`, `EAAcana\u007Dtoken EAAcana\u00 EAAcana%7 EAAcana\`},
 		"once again":    {`EAAEAAcanary%7CtokenEAAcanary\u007ctoken`, `EAA[redacted][redacted]`},
 		"several":       {"EAAcanary|token canary-secret EAAcanary|token", "[redacted] [redacted] [redacted]"},
 		"touching":      {"canary-secretcanary-secret", "[redacted][redacted]"},
-		"only a part":   {"EAAcanary", "EAAcanary"},
-		"empty":         {"", ""},
+		"cut off":       {"seen: canary-secre", "seen: [redacted]"},
+		"cut off early": {"seen: canary-s", "seen: [redacted]"},
+		"hardly begun":  {"seen: canary-", "seen: canary-"},
+		"cut off, then more": {
+			`{"a":"canary-secr","b":"EAAcanary\u007cto"}`, `{"a":"[redacted]","b":"[redacted]"}`,
+		},
+		"cut in an escape": {`seen: EAAcanary\u007`, `seen: [redacted]\u007`},
+		"in another case":  {"EAACANARY|TOKEN eaacanary%7ctoken CANARY-SECRET", "[redacted] [redacted] [redacted]"},
+		"a half":           {"EAAcanary token", "[redacted] token"},
+		"empty":            {"", ""},
 	} {
 		require.Equal(t, test.want, redact.Text(test.in, token, secret), name)
 		require.Equal(t, test.want, string(redact.Bytes([]byte(test.in), token, secret)), name)
@@ -64,20 +75,99 @@ func TestText_FindsEscapedSecrets(t *testing.T) {
 	require.Equal(t, `abc\ud83d`, redact.Text(`abc\ud83d`, "abc😀"))
 }
 
+// asJSON is a text as it stands within a JSON string.
+func asJSON(t require.TestingT, s string) string {
+	marshalled, err := json.Marshal(s)
+	require.NoError(t, err)
+	return string(marshalled[1 : len(marshalled)-1])
+}
+
+// written are the ways to write a secret that Text knows.
+func written(t require.TestingT, s string) map[string]string {
+	return map[string]string{
+		"plain": s, "URL": url.QueryEscape(s), "URL path": url.PathEscape(s), "HTML": html.EscapeString(s),
+		"URL twice": url.QueryEscape(url.QueryEscape(s)), "JSON": asJSON(t, s), "JSON twice": asJSON(t, asJSON(t, s)),
+		"JSON three times": asJSON(t, asJSON(t, asJSON(t, s))), "upper case": strings.ToUpper(s), "lower case": strings.ToLower(s),
+		"URL thrice": url.QueryEscape(url.QueryEscape(url.QueryEscape(s))),
+		"all as URL": each(s, "%%%02x"), "all as JSON": each(s, `\u%04x`), "all as JSON twice": each(s, `\\u%04X`),
+		"all as HTML": each(s, "&#%d;"), "all as HTML, hex": each(s, "&#x%x;"),
+	}
+}
+
+// each writes every byte on its own.
+func each(s, format string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		fmt.Fprintf(&b, format, s[i])
+	}
+	return b.String()
+}
+
+func TestText_FindsWhatWasWrittenOtherwise(t *testing.T) {
+	t.Parallel()
+	const appToken = "771|0123456789abcdef0123456789abcdef"
+	for _, hidden := range []string{"EAAcanary+token/with=signs", "EAAcanary|token", "canary-secret", appToken} {
+		for way, text := range written(t, hidden) {
+			require.Equal(t, "<[redacted]>", redact.Text("<"+text+">", hidden), "%s as %s: %s", hidden, way, text)
+		}
+	}
+	require.Equal(t, "app 771 [redacted]", redact.Text("app 771 0123456789ABCDEF0123456789abcdef", appToken), "a half of it")
+	require.Equal(t, "app 771 [redacted]", redact.Text("app 771 0123456789", appToken), "the start of a half")
+	require.Equal(t, "app 771|0123", redact.Text("app 771|0123", appToken), "an app's ID is no secret")
+	require.Equal(t, "ab [redacted]", redact.Text("ab EAAcanary", "EAAcanary|ab|1"), "short parts stay")
+}
+
+func TestText_FindsBase64(t *testing.T) {
+	t.Parallel()
+	const hidden = "EAAcanary>token?with~signs0123456789"
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		for _, around := range []string{"", "B", "Be", "Bea", "Bear", "Bearer "} {
+			text := encoding.EncodeToString([]byte(around + hidden + around))
+			got := redact.Text("<"+text+">", hidden)
+			require.Contains(t, got, redact.Placeholder, text)
+			require.Less(t, len(got), len(redact.Placeholder)+2*(len(around)+8)+2, "%s leaves %s", text, got)
+		}
+	}
+	cut := base64.StdEncoding.EncodeToString([]byte("Bearer " + hidden))[:28]
+	require.Contains(t, redact.Text(cut, hidden), redact.Placeholder)
+	require.Equal(t, "RUFBY2FuYXJ5", redact.Text("RUFBY2FuYXJ5", "EAAcanar"), "too short to tell from chance")
+}
+
+// What SECURITY.md names as not found.
+func TestText_DoesNotFind(t *testing.T) {
+	t.Parallel()
+	const hidden = "canary-secret-of-some-length"
+	for name, text := range map[string]string{
+		"less than eight characters": hidden[:7],
+		"its end alone":              hidden[4:],
+		"hexadecimal":                fmt.Sprintf("%x", hidden),
+		"reversed":                   "htgnel-emos-fo-terces-yranac",
+		"apart":                      "canary-secret- of-some-length"[:7] + " " + hidden[7:],
+	} {
+		require.Equal(t, text, redact.Text(text, hidden), name)
+	}
+}
+
 func FuzzText(f *testing.F) {
 	f.Add("sent to ", token, "%")
 	f.Add(`{"message":"`, secret, `\u0`)
+	f.Add(`&amp;`, "771|0123456789abcdef", `&#`)
+	f.Add(`%25`, "%41%25%7c", `%2`)
 	f.Fuzz(func(t *testing.T, before, secret, after string) {
 		if len(secret) < 4 || strings.Contains(redact.Placeholder, secret) {
 			return
 		}
-		marshalled, err := json.Marshal(secret)
-		require.NoError(t, err)
-		for _, text := range []string{secret, url.QueryEscape(secret), string(marshalled[1 : len(marshalled)-1])} {
-			if !utf8.ValidString(secret) && text != secret {
-				continue // JSON has no way to write it
+		for way, text := range written(t, secret) {
+			plain := regexp.MustCompile(`^[!-~]+$`).MatchString(secret) && !strings.ContainsAny(secret, `%\&`)
+			if simple := way == "plain" || way == "URL" || way == "JSON" && utf8.ValidString(secret); !simple && !plain {
+				continue // a text that looks escaped can be read in more ways than one
 			}
-			require.Contains(t, redact.Text(before+text+after, secret), redact.Placeholder)
+			require.Contains(t, redact.Text(before+text+after, secret), redact.Placeholder, "%s: %s", way, text)
+		}
+		for n := 8; n < len(secret); n++ { // wherever it is cut off
+			if _, rest, _ := strings.Cut(secret, "|"); rest == "" {
+				require.Contains(t, redact.Text(before+secret[:n], secret), redact.Placeholder)
+			}
 		}
 	})
 }
