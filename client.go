@@ -2,6 +2,7 @@ package appevents
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -29,9 +30,13 @@ const (
 	defaultMaxEvents = 100
 	hardMaxEvents    = 1000
 
-	// maxBody bounds an answer kept in memory, maxErrorBody the part of it an error shows.
-	maxBody      = 8 << 20
-	maxErrorBody = 2 << 10
+	// maxBody bounds an answer kept in memory, maxInsightsBody one that holds rows.
+	maxBody         = 1 << 20
+	maxInsightsBody = 8 << 20
+
+	// maxResponseHeaders bounds the headers of an answer, maxHeaderText what is kept of one of them.
+	maxResponseHeaders = 1 << 20
+	maxHeaderText      = 256
 )
 
 // Client sends app events to the Graph API. Make one with [New] and share it: it is immutable and safe for concurrent
@@ -310,6 +315,7 @@ func defaultTransport() http.RoundTripper {
 	t.TLSHandshakeTimeout = 5 * time.Second
 	t.MaxIdleConns = 256
 	t.MaxIdleConnsPerHost = 256
+	t.MaxResponseHeaderBytes = maxResponseHeaders
 	if t.TLSClientConfig == nil {
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
@@ -418,6 +424,7 @@ type request struct {
 	query    url.Values // for GET
 	clientIP netip.Addr
 	related  ID       // a second object whose limits count: the Page of a thread
+	maxBody  int      // bounds the answer, 0 for what fits every answer but rows
 	secrets  []string // parameters that must not show up in errors
 
 	// retiredBy reports whether a refusal means that the edge is gone.
@@ -561,10 +568,10 @@ func (c *Client) report(ctx context.Context, info CallInfo) {
 		slog.Duration("duration", info.Duration), slog.String("outcome", info.Outcome.String()),
 		slog.Int("status", info.StatusCode), slog.String("version", info.Version))
 	if info.ServedVersion != "" && info.ServedVersion != info.Version {
-		attrs = append(attrs, slog.String("served_version", info.ServedVersion))
+		attrs = append(attrs, slog.String("served_version", oneLine(info.ServedVersion)))
 	}
 	if info.Err != nil {
-		attrs = append(attrs, slog.String("error", info.Err.Error()))
+		attrs = append(attrs, slog.String("error", loggable(info.Err.Error())))
 	}
 	c.logger.LogAttrs(ctx, level, "appevents: graph request", attrs...)
 }
@@ -593,9 +600,10 @@ func (c *Client) send(ctx context.Context, r *request) (Response, error) {
 		}
 	}
 	defer httpResp.Body.Close()
-	body, readErr := io.ReadAll(io.LimitReader(httpResp.Body, maxBody+1))
-	if len(body) > maxBody {
-		readErr = fmt.Errorf("the answer is longer than %d bytes", maxBody)
+	limit := cmp.Or(r.maxBody, maxBody)
+	body, readErr := io.ReadAll(io.LimitReader(httpResp.Body, int64(limit)+1))
+	if len(body) > limit {
+		readErr = fmt.Errorf("the answer is longer than %d bytes", limit)
 	}
 	resp, graphErr := c.decode(r, httpResp, body, readErr, secrets)
 	if graphErr == nil {
@@ -675,11 +683,11 @@ func (c *Client) decode(
 ) (Response, *GraphError) {
 	resp := Response{
 		StatusCode:       h.StatusCode,
-		TraceID:          headerValue(h.Header, "X-Fb-Trace-Id"),
+		TraceID:          cut(headerValue(h.Header, "X-Fb-Trace-Id"), maxHeaderText),
 		Usage:            parseUsage(h.Header),
 		Raw:              body,
 		RequestedVersion: r.version,
-		Version:          headerValue(h.Header, "Facebook-Api-Version"),
+		Version:          cut(headerValue(h.Header, "Facebook-Api-Version"), maxHeaderText),
 	}
 	resp.redact(secrets)
 	body = resp.Raw
@@ -688,8 +696,8 @@ func (c *Client) decode(
 		return resp, nil
 	}
 	e := &GraphError{Op: r.op, StatusCode: h.StatusCode, Version: resp.Version, Usage: resp.Usage}
-	var fields map[string]json.RawMessage
-	isObject := readErr == nil && json.Unmarshal(body, &fields) == nil && fields != nil
+	fields, n, isObject := members(body, "error", "error_description", "success")
+	isObject = isObject && readErr == nil
 	switch {
 	case isObject && present(fields["error"]):
 		var description string
@@ -699,7 +707,7 @@ func (c *Client) decode(
 		}
 	case isObject && isFalse(fields["success"]):
 		e.Message = "the answer says success: false"
-	case isObject && success && len(fields) > 0:
+	case isObject && success && n > 0:
 		return resp, nil
 	default:
 		e.Message, e.cause = describe(body, readErr), readErr

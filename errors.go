@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
+	"github.com/appevents/appevents-go/internal/jsonscan"
 	"github.com/appevents/appevents-go/internal/redact"
 )
 
@@ -75,7 +78,7 @@ func (e *CallError) Error() string {
 		b.WriteString("not sent: ")
 	}
 	if e.Err != nil {
-		b.WriteString(oneLine(e.Err.Error()))
+		b.WriteString(oneLine(cut(e.Err.Error(), maxErrorText)))
 	} else {
 		b.WriteString("call failed")
 	}
@@ -128,11 +131,12 @@ type GraphError struct {
 	// Transient is Graph's own is_transient.
 	Transient bool `json:"transient,omitzero"`
 
-	// Data is error_data as JSON, whether Graph sent it as an object or as a string holding one.
+	// Data is error_data as JSON, whether Graph sent it as an object or as a string holding one. It is nil when it is
+	// longer than 16 KiB.
 	Data json.RawMessage `json:"data,omitzero"`
 
 	// BlameFields are the paths of the parameters Graph blames (error_data.blame_field_specs), such as
-	// "custom_events[0]._eventName".
+	// "custom_events[0]._eventName": the first 32 of them.
 	BlameFields []string `json:"blame_fields,omitzero"`
 
 	// RetryAfter is how long Graph asks to stay away from this Page or app; 0 when it did not say. Calls made before
@@ -188,10 +192,10 @@ func (e *GraphError) Error() string {
 		b.WriteString(", outcome unknown")
 	}
 	if e.Message != "" {
-		b.WriteString(": " + oneLine(e.Message))
+		b.WriteString(": " + oneLine(cut(e.Message, maxErrorText/2)))
 	}
 	if len(e.BlameFields) > 0 {
-		b.WriteString(" [" + oneLine(strings.Join(e.BlameFields, ", ")) + "]")
+		b.WriteString(" [" + oneLine(cut(strings.Join(e.BlameFields, ", "), maxErrorText/4)) + "]")
 	}
 	if hint := e.hint(); hint != "" {
 		b.WriteString("; " + hint)
@@ -248,10 +252,10 @@ func (e *GraphError) class() error {
 // redact blanks the given secrets in everything an error shows.
 func (e *GraphError) redact(secrets []string) {
 	for _, text := range [...]*string{&e.Message, &e.Type, &e.UserTitle, &e.UserMessage, &e.TraceID, &e.Version} {
-		*text = bounded(redact.Text(*text, secrets...))
+		*text = cut(redact.Text(*text, secrets...), maxErrorBody)
 	}
 	for i, field := range e.BlameFields {
-		e.BlameFields[i] = redact.Text(field, secrets...)
+		e.BlameFields[i] = cut(redact.Text(field, secrets...), maxBlameField)
 	}
 	if len(e.Data) > 0 {
 		e.Data = json.RawMessage(redact.Text(string(e.Data), secrets...))
@@ -344,23 +348,41 @@ func (e *GraphError) hint() string {
 	return ""
 }
 
-// bounded cuts a foreign text that is too long for an error, between characters.
-func bounded(s string) string {
-	if len(s) <= maxErrorBody {
+// The bounds of errors: a log line that holds one stays below 4 kB, whatever a server answers.
+const (
+	maxErrorText  = 2 << 10  // what Error returns, about
+	maxErrorBody  = 2 << 10  // a text of Graph, and the start of the body
+	maxErrorData  = 16 << 10 // error_data, which is of no use in part
+	maxBlame      = 32
+	maxBlameField = 256
+	maxLogged     = 3 << 10 // as a log quotes it
+)
+
+// cut shortens a foreign text that is too long, between characters.
+func cut(s string, n int) string {
+	if len(s) <= n {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxErrorBody], "") + "…"
+	return strings.ToValidUTF8(s[:n], "") + "…"
 }
 
 // oneLine keeps a foreign text from breaking a log line.
 func oneLine(s string) string {
 	clean := func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
 			return ' '
 		}
 		return r
 	}
-	return strings.Map(clean, s)
+	return strings.Map(clean, strings.ToValidUTF8(s, "?"))
+}
+
+// loggable shortens a text by what becomes of it in a log: quoted, some characters take ten bytes.
+func loggable(s string) string {
+	for len(strconv.Quote(s)) > maxLogged {
+		s = cut(s, len(s)*3/4)
+	}
+	return s
 }
 
 // envelope is the error part of an answer. Every field may be missing or of another kind than documented.
@@ -383,8 +405,9 @@ func (e *GraphError) readEnvelope(value json.RawMessage, description string) (ok
 		e.Code, e.Message = code, description
 		return true
 	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(value, &fields) != nil || fields == nil {
+	fields, _, ok := members(value, "message", "type", "code", "error_subcode", "error_user_title", "error_user_msg",
+		"fbtrace_id", "is_transient", "error_data")
+	if !ok {
 		return false
 	}
 	var env envelope
@@ -413,7 +436,7 @@ func (e *GraphError) readData(data json.RawMessage) {
 	if json.Unmarshal(data, &text) == nil && json.Valid([]byte(text)) {
 		data = json.RawMessage(text)
 	}
-	if len(data) == 0 || string(data) == "null" {
+	if len(data) == 0 || string(data) == "null" || len(data) > maxErrorData {
 		return
 	}
 	e.Data = data
@@ -423,7 +446,7 @@ func (e *GraphError) readData(data json.RawMessage) {
 	if json.Unmarshal(data, &blame) != nil {
 		return
 	}
-	for _, spec := range blame.Specs {
+	for _, spec := range blame.Specs[:min(len(blame.Specs), maxBlame)] {
 		var b strings.Builder
 		for _, step := range spec {
 			switch s := step.(type) {
@@ -440,4 +463,22 @@ func (e *GraphError) readData(data json.RawMessage) {
 			e.BlameFields = append(e.BlameFields, b.String())
 		}
 	}
+}
+
+// members returns the named members of a JSON object, the last of each name, and how many the object has in all; ok is
+// false when text is no JSON object. It keeps nothing of the others, however many there are.
+func members(text []byte, names ...string) (found map[string]json.RawMessage, n int, ok bool) {
+	s := jsonscan.New(string(text))
+	if !s.Open(jsonscan.Object) {
+		return nil, 0, false
+	}
+	found = make(map[string]json.RawMessage, len(names))
+	for name, more := s.NextKey(); more; name, more = s.NextKey() {
+		value := s.Skip()
+		n++
+		if slices.Contains(names, name) {
+			found[name] = json.RawMessage(value)
+		}
+	}
+	return found, n, s.End() == nil
 }

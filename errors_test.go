@@ -242,9 +242,9 @@ func TestClient_StopsReadingAnAnswerThatDoesNotEnd(t *testing.T) {
 	})
 	require.Equal(t, appevents.OutcomeUnknown, err.Outcome())
 	require.Equal(t, http.StatusOK, err.StatusCode)
-	require.ErrorContains(t, errors.Unwrap(err), "longer than 8388608 bytes")
+	require.ErrorContains(t, errors.Unwrap(err), "longer than 1048576 bytes")
 	require.True(t, body.closed)
-	require.Equal(t, 8<<20+1, body.read)
+	require.Equal(t, 1<<20+1, body.read)
 }
 
 // failing is a body that breaks after its text.
@@ -419,7 +419,7 @@ func TestGraphError_LongTextsAreCut(t *testing.T) {
 	t.Parallel()
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(httpmock.NewStringResponder(http.StatusBadRequest,
-		`{"error":{"message":"`+strings.Repeat("å", 1<<20)+`","code":100}}`))
+		`{"error":{"message":"`+strings.Repeat("å", 1<<18)+`","code":100}}`))
 	client, err := appevents.New("771", appevents.WithHTTPClient(&http.Client{Transport: mock}))
 	require.NoError(t, err)
 	_, err = client.LogActivity(t.Context(), &appevents.Activity{

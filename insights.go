@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-querystring/query"
 
 	"github.com/appevents/appevents-go/internal/formenc"
+	"github.com/appevents/appevents-go/internal/jsonscan"
 )
 
 // InsightsLevel is what one row of insights is about.
@@ -233,8 +234,8 @@ func (c *Client) insightsRows(
 				yield(InsightsRow{}, err)
 				return
 			}
-			for i := range page.rows {
-				if !yield(page.rows[i], nil) {
+			for row, err := range page.rows {
+				if !yield(row, err) || err != nil {
 					return
 				}
 			}
@@ -250,9 +251,12 @@ func (c *Client) insightsRows(
 	}
 }
 
-// insightsPage is one answer.
+// maxInsightsRows bounds the rows of one answer; more are not Graph's.
+const maxInsightsRows = 100_000
+
+// insightsPage is one answer. Its rows are decoded as the loop asks for them.
 type insightsPage struct {
-	rows  []InsightsRow
+	rows  iter.Seq2[InsightsRow, error]
 	after string // "" on the last page
 }
 
@@ -266,35 +270,54 @@ func (c *Client) insightsPage(
 		version: c.graphVersion(),
 		scope:   scope,
 		query:   params,
+		maxBody: maxInsightsBody,
 	})
 	if err != nil {
 		return nil, err
 	}
-	var answer struct {
-		Data   []InsightsRow `json:"data"`
-		Paging struct {
-			Cursors struct {
-				After string `json:"after"`
-			} `json:"cursors"`
-			Next lenientText `json:"next"` // its presence says that there is more; nothing else is done with it
-		} `json:"paging"`
-	}
-	err = json.Unmarshal(resp.Raw, &answer)
-	var column columnError
-	switch {
-	case errors.As(err, &column):
-		return nil, resp.unusable(opInsights, "the column "+string(column)+" cannot be read")
-	case err != nil, answer.Data == nil:
+	fields, _, ok := members(resp.Raw, "data", "paging")
+	data := jsonscan.New(string(fields["data"]))
+	if !ok || !data.Open(jsonscan.Array) {
 		return nil, resp.unusable(opInsights, "the answer holds no insights")
 	}
-	page := &insightsPage{rows: answer.Data}
-	if answer.Paging.Next != "" {
-		page.after = answer.Paging.Cursors.After
+	page := &insightsPage{rows: func(yield func(InsightsRow, error) bool) {
+		for data, n := data, 1; data.NextElem(); n++ {
+			row, err := resp.insightsRow(data.Skip(), n)
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}}
+	var paging struct {
+		Cursors struct {
+			After string `json:"after"`
+		} `json:"cursors"`
+		Next lenientText `json:"next"` // its presence says that there is more; nothing else is done with it
+	}
+	if raw := fields["paging"]; len(raw) > 0 && json.Unmarshal(raw, &paging) != nil {
+		return nil, resp.unusable(opInsights, "the answer holds no insights")
+	}
+	if paging.Next != "" {
+		page.after = paging.Cursors.After
 		if page.after == "" || page.after == params.Get("after") {
 			return nil, resp.unusable(opInsights, "the answer announces another page, but does not say where it begins")
 		}
 	}
 	return page, nil
+}
+
+// insightsRow decodes the n-th row of an answer.
+func (r Response) insightsRow(text string, n int) (row InsightsRow, err error) {
+	if n > maxInsightsRows {
+		return row, r.unusable(opInsights, "the answer holds more than "+strconv.Itoa(maxInsightsRows)+" rows")
+	}
+	if err := json.Unmarshal([]byte(text), &row); err != nil {
+		if column, ok := errors.AsType[columnError](err); ok {
+			return InsightsRow{}, r.unusable(opInsights, "the column "+string(column)+" cannot be read")
+		}
+		return InsightsRow{}, r.unusable(opInsights, "the answer holds no insights")
+	}
+	return row, nil
 }
 
 // params checks a query and encodes it.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"math/big"
 	"strings"
+
+	"github.com/appevents/appevents-go/internal/jsonscan"
 )
 
 // The actions people take in conversations after an ad, as insights count them.
@@ -48,8 +50,43 @@ type InsightsRow struct {
 	columns map[string]json.RawMessage
 }
 
+// The bounds of a row, far above what Meta has: what one byte of an answer can make us keep is limited by them.
+const (
+	maxColumns      = 1_000
+	maxActions      = 10_000 // in one column
+	maxActionFields = 100    // of one ActionStat
+)
+
+// errTooMany is a row or a part of one with too many members.
+var errTooMany = errors.New("too many members")
+
+// hasMore reports whether a JSON object or array has more than n members.
+func hasMore(data []byte, kind jsonscan.Kind, n int) bool {
+	s := jsonscan.New(string(data))
+	if s.Kind() != kind {
+		return false
+	}
+	s.Open(kind)
+	for {
+		more := false
+		if kind == jsonscan.Object {
+			_, more = s.NextKey()
+		} else {
+			more = s.NextElem()
+		}
+		if !more || n == 0 {
+			return more
+		}
+		s.Skip()
+		n--
+	}
+}
+
 // UnmarshalJSON reads a row. A number that is none is an error; a text of another kind stays empty.
 func (r *InsightsRow) UnmarshalJSON(data []byte) error {
+	if hasMore(data, jsonscan.Object, maxColumns) {
+		return errTooMany
+	}
 	var columns map[string]json.RawMessage
 	if err := json.Unmarshal(data, &columns); err != nil {
 		return err
@@ -71,7 +108,7 @@ func (r *InsightsRow) UnmarshalJSON(data []byte) error {
 		"actions": &r.Actions, "action_values": &r.ActionValues, "cost_per_action_type": &r.CostPerAction,
 	} {
 		if column, ok := columns[name]; ok {
-			if err := json.Unmarshal(column, to); err != nil {
+			if hasMore(column, jsonscan.Array, maxActions) || json.Unmarshal(column, to) != nil {
 				return columnError(name)
 			}
 		}
@@ -144,6 +181,9 @@ type ActionStat struct {
 
 // UnmarshalJSON reads Graph's form, in which windows and breakdowns stand beside the value.
 func (s *ActionStat) UnmarshalJSON(data []byte) error {
+	if hasMore(data, jsonscan.Object, maxActionFields) {
+		return errTooMany
+	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(data, &members); err != nil {
 		return err

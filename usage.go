@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/jsonscan"
 )
 
 // maxRetryAfter caps every wait a server can ask for: a garbled header must not park a Page for a year.
@@ -119,7 +121,8 @@ func parseUsage(h http.Header) Usage {
 		}
 		if json.Unmarshal([]byte(v), &raw) == nil {
 			u.AdAccount = AccountUsage{
-				Percent: float64(raw.Percent), Reset: wait(float64(raw.Reset), time.Second), Tier: string(raw.Tier),
+				Percent: float64(raw.Percent), Reset: wait(float64(raw.Reset), time.Second),
+				Tier: cut(string(raw.Tier), maxHeaderText),
 			}
 		}
 	}
@@ -130,11 +133,13 @@ func parseUsage(h http.Header) Usage {
 			Tier    lenientText   `json:"ads_api_access_tier"`
 		}
 		if json.Unmarshal([]byte(v), &raw) == nil {
-			u.Insights = InsightsUsage{App: float64(raw.App), Account: float64(raw.Account), Tier: string(raw.Tier)}
+			u.Insights = InsightsUsage{
+				App: float64(raw.App), Account: float64(raw.Account), Tier: cut(string(raw.Tier), maxHeaderText),
+			}
 		}
 	}
 	if v := headerValue(h, headerBusinessUsage); v != "" {
-		u.Business = parseBusinessUsage([]byte(v))
+		u.Business = parseBusinessUsage(v)
 	}
 	return u
 }
@@ -174,50 +179,51 @@ func parseCallUsage(data []byte) CallUsage {
 // maxBusinessUsage bounds what one header can make us keep; Graph sends at most 32 objects.
 const maxBusinessUsage = 256
 
-// parseBusinessUsage walks the object by hand because Meta's own sample repeats a key, which a map would lose.
-func parseBusinessUsage(data []byte) []BusinessUsage {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+// parseBusinessUsage walks the object by hand because Meta's own sample repeats a key, which a map would lose. It reads
+// no further than what it may keep.
+func parseBusinessUsage(header string) []BusinessUsage {
+	s := jsonscan.New(header)
+	if !s.Open(jsonscan.Object) {
 		return nil
 	}
 	var all []BusinessUsage
-	for dec.More() && len(all) < maxBusinessUsage {
-		key, err := dec.Token()
-		if err != nil {
-			return all
-		}
-		id, _ := key.(string)
-		var value json.RawMessage
-		if dec.Decode(&value) != nil {
-			return all
-		}
-		var entries []json.RawMessage
-		if json.Unmarshal(value, &entries) != nil {
-			entries = []json.RawMessage{value} // one entry without its array
-		}
-		for _, entry := range entries {
-			var raw struct {
-				Type      lenientText   `json:"type"`
-				CallCount lenientNumber `json:"call_count"`
-				TotalCPU  lenientNumber `json:"total_cputime"`
-				TotalTime lenientNumber `json:"total_time"`
-				Regain    lenientNumber `json:"estimated_time_to_regain_access"`
-				Tier      lenientText   `json:"ads_api_access_tier"`
+	for id, more := s.NextKey(); more && len(all) < maxBusinessUsage; id, more = s.NextKey() {
+		switch s.Kind() {
+		case jsonscan.Array:
+			s.Open(jsonscan.Array)
+			for len(all) < maxBusinessUsage && s.NextElem() {
+				all = appendBusinessUsage(all, id, s.Skip())
 			}
-			if json.Unmarshal(entry, &raw) != nil || len(all) >= maxBusinessUsage {
-				continue
-			}
-			all = append(all, BusinessUsage{
-				ID: ID(id), Type: string(raw.Type),
-				CallUsage: CallUsage{
-					Calls: float64(raw.CallCount), CPU: float64(raw.TotalCPU), Time: float64(raw.TotalTime),
-				},
-				RegainAccess: wait(float64(raw.Regain), time.Minute),
-				Tier:         string(raw.Tier),
-			})
+		case jsonscan.Object: // one entry without its array
+			all = appendBusinessUsage(all, id, s.Skip())
+		default:
+			s.Skip()
 		}
 	}
 	return all
+}
+
+// appendBusinessUsage appends one entry, unless it cannot be read.
+func appendBusinessUsage(all []BusinessUsage, id, entry string) []BusinessUsage {
+	var raw struct {
+		Type      lenientText   `json:"type"`
+		CallCount lenientNumber `json:"call_count"`
+		TotalCPU  lenientNumber `json:"total_cputime"`
+		TotalTime lenientNumber `json:"total_time"`
+		Regain    lenientNumber `json:"estimated_time_to_regain_access"`
+		Tier      lenientText   `json:"ads_api_access_tier"`
+	}
+	if json.Unmarshal([]byte(entry), &raw) != nil {
+		return all
+	}
+	return append(all, BusinessUsage{
+		ID: ID(cut(id, maxHeaderText)), Type: cut(string(raw.Type), maxHeaderText),
+		CallUsage: CallUsage{
+			Calls: float64(raw.CallCount), CPU: float64(raw.TotalCPU), Time: float64(raw.TotalTime),
+		},
+		RegainAccess: wait(float64(raw.Regain), time.Minute),
+		Tier:         cut(string(raw.Tier), maxHeaderText),
+	})
 }
 
 // lenientNumber reads a JSON number or a string holding one; anything else, and nonsense, counts as 0.
