@@ -46,14 +46,15 @@ type Client struct{ config }
 // config is what the options build. It is copied by value and never changed afterwards.
 type config struct {
 	appID     ID
-	tokens    TokenSource
+	tokens    hidden[TokenSource]
 	appSecret secret
 	proofTime bool
 	tokenBody bool
 
 	version   string // as asked for with WithVersion, else ""
 	baseURL   string // no trailing slash
-	http      *http.Client
+	http      hidden[*http.Client]
+	ownHTTP   bool // http came with WithHTTPClient
 	timeout   time.Duration
 	retry     RetryPolicy
 	maxEvents int
@@ -85,6 +86,7 @@ type Option func(*build) error
 type build struct {
 	config
 	tokenOption string // which option set the token source
+	envProxy    bool
 }
 
 func optionError(option, reason string) error { return &ConfigError{Field: option, Reason: reason} }
@@ -93,7 +95,7 @@ func (b *build) setTokens(option string, source TokenSource) error {
 	if b.tokenOption != "" && b.tokenOption != option {
 		return optionError(option, "cannot be combined with "+b.tokenOption)
 	}
-	b.tokenOption, b.tokens = option, source
+	b.tokenOption, b.tokens = option, hide(source)
 	return nil
 }
 
@@ -120,8 +122,8 @@ func WithTokenSource(source TokenSource) Option {
 	}
 }
 
-// WithAppSecret makes the client sign every token with an appsecret_proof, and lets calls in the app's own name use
-// the app token when no other token is configured for them. Keep it off clients and out of repositories.
+// WithAppSecret makes the client sign every token with an appsecret_proof (part of the URL for reads, which have no
+// body), and lets calls in the app's own name use the app token when no other token is configured for them. Keep it off clients and out of repositories.
 func WithAppSecret(appSecret string) Option {
 	return func(b *build) error {
 		switch {
@@ -144,8 +146,8 @@ func WithProofTime() Option {
 	}
 }
 
-// WithTokenInBody sends the access token as the access_token field of the body (of the query for reads) instead of
-// the Authorization header: the documented form, for proxies that strip the header.
+// WithTokenInBody sends the access token as the access_token field of the body instead of the Authorization header: the
+// documented form, for proxies that strip the header. Reads have no body: their URL then holds the token.
 func WithTokenInBody() Option {
 	return func(b *build) error {
 		b.tokenBody = true
@@ -182,7 +184,8 @@ func WithBaseURL(rawURL string) Option {
 }
 
 // WithHTTPClient sets the HTTP client. It is copied, never modified; redirects are not followed whatever it says.
-// Defaults to a client with pooled connections of its own.
+// Defaults to a client with pooled connections of its own, which takes no proxy and at most 1 MiB of headers; see
+// [WithProxyFromEnvironment].
 func WithHTTPClient(client *http.Client) Option {
 	return func(b *build) error {
 		if client == nil {
@@ -190,7 +193,18 @@ func WithHTTPClient(client *http.Client) Option {
 		}
 		own := *client
 		own.CheckRedirect = keepRedirect
-		b.http = &own
+		b.http, b.ownHTTP = hide(&own), true
+		return nil
+	}
+}
+
+// WithProxyFromEnvironment sends calls through the proxy that the environment names, in HTTPS_PROXY, HTTP_PROXY and
+// NO_PROXY as [http.ProxyFromEnvironment] reads them. Without it nothing is read from the environment. It excludes
+// [WithHTTPClient], whose transport has a Proxy field of its own. The proxy sees the host of the calls, and no more of
+// those to an https address.
+func WithProxyFromEnvironment() Option {
+	return func(b *build) error {
+		b.envProxy = true
 		return nil
 	}
 }
@@ -286,8 +300,11 @@ func (c config) with(opts []Option) (*Client, error) {
 	if b.proofTime && b.appSecret.reveal() == "" {
 		return nil, optionError("WithProofTime", "needs WithAppSecret")
 	}
-	if b.http == nil {
-		b.http = &http.Client{Transport: defaultTransport(), CheckRedirect: keepRedirect}
+	if b.envProxy && b.ownHTTP {
+		return nil, optionError("WithProxyFromEnvironment", "cannot be combined with WithHTTPClient")
+	}
+	if b.http == nil || b.envProxy {
+		b.http = hide(&http.Client{Transport: defaultTransport(b.envProxy), CheckRedirect: keepRedirect})
 	}
 	return &Client{config: b.config}, nil
 }
@@ -305,12 +322,16 @@ func isPlain(transport http.RoundTripper) bool {
 }
 
 // defaultTransport is the standard one with room for a busy bot: it keeps many idle connections to the one host.
-func defaultTransport() http.RoundTripper {
+func defaultTransport(envProxy bool) http.RoundTripper {
 	std, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		return http.DefaultTransport // somebody wrapped it on purpose, for tracing say
 	}
 	t := std.Clone()
+	t.Proxy = nil // it reads the environment
+	if envProxy {
+		t.Proxy = http.ProxyFromEnvironment
+	}
 	t.DialContext = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	t.TLSHandshakeTimeout = 5 * time.Second
 	t.MaxIdleConns = 256
@@ -588,12 +609,12 @@ func (c *Client) send(ctx context.Context, r *request) (Response, error) {
 		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: redact.Error(err, c.appSecret.reveal())}
 	}
 	secrets := append([]string{cred.token, cred.proof, c.appSecret.reveal()}, r.secrets...)
-	progress := progress{wrapped: !isPlain(c.http.Transport)}
+	progress := progress{wrapped: !isPlain(c.http.get().Transport)}
 	req, err := c.newRequest(httptrace.WithClientTrace(ctx, progress.trace()), r, cred)
 	if err != nil {
 		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: redact.Error(err, secrets...)}
 	}
-	httpResp, err := c.http.Do(req)
+	httpResp, err := c.http.get().Do(req)
 	if err != nil {
 		return Response{}, &CallError{
 			Outcome: progress.outcome(err), Err: redact.Error(err, secrets...), retryable: true,
@@ -609,7 +630,7 @@ func (c *Client) send(ctx context.Context, r *request) (Response, error) {
 	if graphErr == nil {
 		return resp, nil
 	}
-	if invalidator, ok := c.tokens.(TokenInvalidator); ok && graphErr.Is(ErrAuth) {
+	if invalidator, ok := c.tokens.get().(TokenInvalidator); ok && graphErr.Is(ErrAuth) {
 		invalidator.Invalidate(r.scope, cred.token)
 	}
 	return resp, graphErr

@@ -51,8 +51,9 @@
 //
 // One token for everything goes into [WithAccessToken]; a platform that serves many Pages gives a [TokenSource]
 // ([NewTokenCache] makes a fast one from any look-up). /activities works with the app token, which [WithAppSecret]
-// provides, and without a token. Tokens travel in the Authorization header, never in a URL, signed with
-// appsecret_proof when the client has the app secret. [Client.InspectToken] asks Graph what a token may do.
+// provides, and without a token. Tokens travel in the Authorization header, signed with
+// appsecret_proof when the client has the app secret. A read has no body, so its URL holds the proof, and that of
+// [Client.InspectToken] the inspected token. [Client.InspectToken] asks Graph what a token may do.
 //
 // # When a call fails
 //
@@ -63,7 +64,9 @@
 // tell what to do; the table beside [ErrAuth] lists them. The client repeats only what was not sent and what Graph
 // calls transient; see [RetryPolicy].
 //
-// No error, log line or printed value of this package holds a token, a secret or personal data.
+// No error and no log line of this package holds a token, a secret or personal data. A [Client], [TokenCache],
+// [UserData], [Verifier] or [Webhook], printed with any verb, shows none either. Calls, events and answers are data:
+// they print what they hold.
 //
 // # Webhooks
 //
@@ -87,6 +90,6 @@
 // Package graphtest is a stand-in for the Graph API that checks calls on the wire, and delivers signed webhooks to a
 // bot under test. Nothing of Meta's is needed to test a program that uses this package.
 //
-// A [Client], a [Webhook] and a [Verifier] are safe for concurrent use. Nothing here reads the environment, writes
-// output unless given a logger, or keeps global state.
+// A [Client], a [Webhook] and a [Verifier] are safe for concurrent use. Nothing here reads the environment
+// (unless [WithProxyFromEnvironment] says so), writes output unless given a logger, or keeps global state.
 package appevents

@@ -110,6 +110,19 @@ func (s secret) LogValue() slog.Value         { return slog.StringValue(s.String
 func (s secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (s secret) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(s.String())) }
 
+// hidden keeps a value from whatever prints or dumps the struct around it: a function shows as an address, where fmt
+// follows a pointer for the verbs that do not suit one.
+type hidden[T any] func() T
+
+func hide[T any](value T) hidden[T] { return func() T { return value } }
+
+func (h hidden[T]) get() (value T) {
+	if h != nil {
+		value = h()
+	}
+	return value
+}
+
 // appSecretProof is the lower-case hex HMAC-SHA256 of message under the app secret. Graph wants it beside the token:
 // it shows that the caller holds the secret and not just a stolen token.
 //
@@ -173,8 +186,8 @@ func (c *Client) credentials(ctx context.Context, scope Scope, optional bool) (c
 
 // token returns the token for scope, or "" when there is none.
 func (c *Client) token(ctx context.Context, scope Scope) (string, error) {
-	if c.tokens != nil {
-		token, err := c.tokens.Token(ctx, scope)
+	if source := c.tokens.get(); source != nil {
+		token, err := source.Token(ctx, scope)
 		if err != nil {
 			return "", fmt.Errorf("token source: %w", err)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -24,7 +26,7 @@ const (
 
 // TokenCache is a [TokenSource] for platforms: it remembers the token of every Page, looks each up once however many
 // calls need it at the same time, and forgets it when it expires or when Graph does not accept it any more. It is safe
-// for concurrent use. Make one with [NewTokenCache].
+// for concurrent use. Printing one shows no token. Make one with [NewTokenCache].
 type TokenCache struct {
 	fetch func(ctx context.Context, scope Scope) (token string, expires time.Time, err error)
 
@@ -35,10 +37,10 @@ type TokenCache struct {
 // tokenEntry is a look-up, under way until done is closed; the other fields are written before that.
 type tokenEntry struct {
 	done    chan struct{}
-	token   string
+	token   secret
 	expires time.Time
 	err     error
-	refused string // token invalidated while the look-up was under way; guarded by the mutex of the cache
+	refused secret // token invalidated while the look-up was under way; guarded by the mutex of the cache
 }
 
 // NewTokenCache returns a cache over fetch, which looks a token up, in a database say. A zero expires means that the
@@ -54,6 +56,15 @@ func NewTokenCache(
 	return &TokenCache{fetch: fetch, entries: make(map[Scope]*tokenEntry)}, nil
 }
 
+// String names the type, and no token.
+func (c *TokenCache) String() string { return "appevents.TokenCache" + redacted }
+
+// Format prints String for every verb.
+func (c *TokenCache) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
+// LogValue logs String.
+func (c *TokenCache) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
 // Token returns the remembered token of scope, or waits for it to be looked up or for ctx to end.
 func (c *TokenCache) Token(ctx context.Context, scope Scope) (string, error) {
 	c.mu.Lock()
@@ -67,7 +78,7 @@ func (c *TokenCache) Token(ctx context.Context, scope Scope) (string, error) {
 	c.mu.Unlock()
 	select {
 	case <-e.done:
-		return e.token, e.err
+		return e.token.reveal(), e.err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
@@ -81,8 +92,8 @@ func (c *TokenCache) Invalidate(scope Scope, token string) {
 	switch e := c.entries[scope]; {
 	case e == nil:
 	case !e.finished():
-		e.refused = token
-	case e.token == token:
+		e.refused = newSecret(token)
+	case e.token.reveal() == token:
 		delete(c.entries, scope)
 	}
 }
@@ -94,22 +105,25 @@ func (c *TokenCache) look(ctx context.Context, scope Scope, e *tokenEntry) {
 	defer func() {
 		if v := recover(); v != nil {
 			// The panic value is not repeated: it may hold the token.
-			e.token, e.err = "", errors.New("the look-up of the token panicked")
+			e.token, e.err = secret{}, errors.New("the look-up of the token panicked")
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.entries[scope] == e && (e.err != nil || e.token != "" && e.token == e.refused) {
+		token := e.token.reveal()
+		if c.entries[scope] == e && (e.err != nil || token != "" && token == e.refused.reveal()) {
 			delete(c.entries, scope)
 		}
 		close(e.done)
 	}()
-	e.token, e.expires, e.err = c.fetch(ctx, scope)
+	token, expires, err := c.fetch(ctx, scope)
 	switch {
-	case e.err != nil:
-		e.token, e.err = "", fmt.Errorf("look up token: %w", e.err)
-	case e.token == "":
-		e.expires = time.Now().Add(tokenAbsent + tokenEarly)
+	case err != nil:
+		e.err = fmt.Errorf("look up token: %w", err)
+		return
+	case token == "":
+		expires = time.Now().Add(tokenAbsent + tokenEarly)
 	}
+	e.token, e.expires = newSecret(token), expires
 }
 
 // makeRoom keeps the cache bounded: over the limit it drops what is stale, else an arbitrary finished entry.

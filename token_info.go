@@ -45,8 +45,8 @@ type GranularScope struct {
 }
 
 // InspectToken asks Graph what it knows about token. The call itself uses the app token ([ScopeApp]). A token that is
-// invalid or expired is not an error: TokenInfo says so. Graph takes the inspected token as a query parameter only;
-// the SDK keeps it out of errors and logs, and any proxy in between should do the same.
+// invalid or expired is not an error: TokenInfo says so. The call is a read, so the inspected token is part of its
+// URL; the SDK keeps it out of errors and logs, and any proxy in between should do the same.
 func (c *Client) InspectToken(ctx context.Context, token string) (*TokenInfo, error) {
 	if strings.TrimSpace(token) == "" {
 		return nil, &ValidationError{Issues: []Issue{{Path: "token", Rule: RuleRequired, Message: "must be set"}}}
