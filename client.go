@@ -123,7 +123,8 @@ func WithTokenSource(source TokenSource) Option {
 }
 
 // WithAppSecret makes the client sign every token with an appsecret_proof (part of the URL for reads, which have no
-// body), and lets calls in the app's own name use the app token when no other token is configured for them. Keep it off clients and out of repositories.
+// body), and lets calls in the app's own name use the app token when no other token is configured for them. Keep it off
+// clients and out of repositories.
 func WithAppSecret(appSecret string) Option {
 	return func(b *build) error {
 		switch {

@@ -68,7 +68,7 @@ func hasMore(data []byte, kind jsonscan.Kind, n int) bool {
 	}
 	s.Open(kind)
 	for {
-		more := false
+		var more bool
 		if kind == jsonscan.Object {
 			_, more = s.NextKey()
 		} else {

@@ -21,7 +21,7 @@ const proxyTarget = "APPEVENTS_PROXY_TARGET"
 // TestProxyProgram is the program under test, not a test.
 func TestProxyProgram(t *testing.T) {
 	t.Parallel()
-	target := os.Getenv(proxyTarget)
+	target := os.Getenv(proxyTarget) //nolint:forbidigo // the program is told by its environment
 	if target == "" {
 		return
 	}
@@ -54,8 +54,9 @@ func TestProxy_IsTakenFromTheEnvironmentOnlyWhenAskedFor(t *testing.T) {
 	// Not the loopback address, which net/http never asks a proxy for, and yet this machine.
 	target := strings.Replace(graph.URL, "127.0.0.1", "0.0.0.0", 1)
 	program := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxyProgram$")
-	program.Env = append(os.Environ(), proxyTarget+"="+target, "HTTP_PROXY="+proxy.URL, "http_proxy="+proxy.URL,
-		"NO_PROXY=", "no_proxy=")
+	program.Env = []string{
+		proxyTarget + "=" + target, "HTTP_PROXY=" + proxy.URL, "http_proxy=" + proxy.URL, "NO_PROXY=", "no_proxy=",
+	}
 	out, err := program.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	graph.Close() // waits for what it still does

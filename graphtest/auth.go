@@ -53,15 +53,17 @@ func (i *inspection) authenticate() {
 		case "appsecret_proof":
 			i.auth.proof = value
 			i.secret(value)
-		case "input_token", "client_secret":
-			credential = p.name == "client_secret"
+		case "client_secret":
+			i.secret(value)
+		case "fb_exchange_token", "input_token":
+			credential, shown = false, Redacted
 			i.secret(value)
 		case "appsecret_time":
 			i.auth.time = value
 		default:
 			credential = false
 		}
-		if p.name == "input_token" || credential && p.name != "appsecret_time" {
+		if credential && p.name != "appsecret_time" {
 			shown = Redacted
 		}
 		c.Fields = append(c.Fields, Field{In: p.in, Name: p.name, Value: shown})

@@ -135,7 +135,7 @@ func match(s, secret string, form form) (size, length int) {
 	return size, length
 }
 
-func lower(c byte) byte {
+func lower[C byte | rune](c C) C {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'
 	}
@@ -151,7 +151,7 @@ func plain(s, secret string) (size, length int) {
 
 func inURL(s, secret string) (size, length int) {
 	if s[0] == '%' {
-		if value, ok := hex(s[1:], 2); ok && lower(byte(value)) == lower(secret[0]) {
+		if value, ok := hex(s[1:], 2); ok && lower(value) == lower(rune(secret[0])) {
 			return 1, 3
 		}
 		return 0, 0
@@ -176,9 +176,6 @@ func inURLs(s, secret string) (size, length int) {
 
 func inJSON(s, secret string) (size, length int) {
 	want, size := utf8.DecodeRuneInString(secret)
-	same := func(r rune) bool {
-		return r == want || r < utf8.RuneSelf && want < utf8.RuneSelf && lower(byte(r)) == lower(byte(want))
-	}
 	switch {
 	case strings.HasPrefix(s, `\u`):
 		unit, ok := hex(s[2:], 4)
@@ -188,7 +185,7 @@ func inJSON(s, secret string) (size, length int) {
 			low, ok = hex(s[8:], 4)
 			unit, length = utf16.DecodeRune(unit, low), 12
 		}
-		if ok && same(unit) {
+		if ok && lower(unit) == lower(want) {
 			return size, length
 		}
 		return 0, 0
