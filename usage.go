@@ -176,8 +176,12 @@ func parseCallUsage(data []byte) CallUsage {
 	}
 }
 
-// maxBusinessUsage bounds what one header can make us keep; Graph sends at most 32 objects.
-const maxBusinessUsage = 256
+// maxBusinessUsage bounds what one header can make us keep, maxBusinessWalk how much of it is looked at; Graph sends at
+// most 32 objects.
+const (
+	maxBusinessUsage = 256
+	maxBusinessWalk  = 1024
+)
 
 // parseBusinessUsage walks the object by hand because Meta's own sample repeats a key, which a map would lose. It reads
 // no further than what it may keep.
@@ -187,11 +191,16 @@ func parseBusinessUsage(header string) []BusinessUsage {
 		return nil
 	}
 	var all []BusinessUsage
-	for id, more := s.NextKey(); more && len(all) < maxBusinessUsage; id, more = s.NextKey() {
+	walked := 0
+	more := func() bool {
+		walked++
+		return walked <= maxBusinessWalk && len(all) < maxBusinessUsage
+	}
+	for id, ok := s.NextKey(); ok && more(); id, ok = s.NextKey() {
 		switch s.Kind() {
 		case jsonscan.Array:
 			s.Open(jsonscan.Array)
-			for len(all) < maxBusinessUsage && s.NextElem() {
+			for more() && s.NextElem() {
 				all = appendBusinessUsage(all, id, s.Skip())
 			}
 		case jsonscan.Object: // one entry without its array

@@ -25,18 +25,22 @@ const (
 // more of its first characters. It knows them as they are and as URLs, JSON (both also escaped more than once), HTML
 // and base64 write them; of a secret such as the app token, "id|secret", also what stands behind a bar alone.
 func Text(s string, secrets ...string) string {
-	forms := formsIn(s)
+	forms, encoded := formsIn(s), holdsBase64(s)
 	for _, secret := range secrets {
 		if len(secret) < minSecret {
 			continue
 		}
 		s = blank(s, secret, leastOf(secret), forms)
-		s = blankBase64(s, secret)
+		if encoded {
+			s = blankBase64(s, secret)
+		}
 		for rest := secret; ; {
 			part, after, more := strings.Cut(rest, "|")
 			if len(part) >= minPrefix && part != secret && !digits(part) {
 				s = blank(s, part, minPrefix, forms)
-				s = blankBase64(s, part)
+				if encoded {
+					s = blankBase64(s, part)
+				}
 			}
 			if !more {
 				break
@@ -99,9 +103,10 @@ var special = [256]bool{'%': true, '\\': true, '&': true, '+': true, '-': true, 
 // blank replaces a secret in s, or least bytes and more of its beginning.
 func blank(s, secret string, least int, forms []form) string {
 	var out strings.Builder
-	done, first := 0, lower(secret[0])
+	done, begins := 0, special
+	begins[lower(secret[0])], begins[upper(secret[0])] = true, true
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; lower(c) != first && !special[c] {
+		if !begins[s[i]] {
 			continue
 		}
 		longest, length := 0, 0
@@ -138,6 +143,13 @@ func match(s, secret string, form form) (size, length int) {
 func lower[C byte | rune](c C) C {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'
+	}
+	return c
+}
+
+func upper(c byte) byte {
+	if 'a' <= c && c <= 'z' {
+		return c - 'a' + 'A'
 	}
 	return c
 }
@@ -235,38 +247,48 @@ func hex(s string, n int) (rune, bool) {
 	return rune(value), err == nil
 }
 
+const (
+	base64Group = 3  // bytes encoded together
+	base64Found = 12 // characters that are no coincidence
+)
+
+// holdsBase64 reports whether any part of a text can be base64.
+func holdsBase64(s string) bool {
+	run := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '+', c == '/', c == '-', c == '_':
+			if run++; run == base64Found {
+				return true
+			}
+		default:
+			run = 0
+		}
+	}
+	return false
+}
+
 // blankBase64 replaces a secret within a longer text that was encoded, in either alphabet: it may begin at any of the
 // three bytes that four characters stand for.
 func blankBase64(s, secret string) string {
-	const group, found = 3, 12 // bytes encoded together; characters that are no coincidence
-	for skip := range group {
-		if len(s) < found || len(secret)-skip < found/4*group {
+	const found = base64Found / 4 * base64Group // bytes
+	for skip := range base64Group {
+		if len(secret)-skip < found {
 			break
 		}
 		whole := secret[skip:]
-		whole = whole[:len(whole)/group*group]
-		var start [found]byte
-		base64.StdEncoding.Encode(start[:], []byte(whole[:found/4*group]))
-		if !holdsBase64(s, start[:]) {
+		whole = whole[:len(whole)/base64Group*base64Group]
+		text := base64.StdEncoding.EncodeToString([]byte(whole[:found]))
+		if !strings.Contains(s, text) && !strings.Contains(s, forURLs.Replace(text)) {
 			continue
 		}
-		s = blank(s, base64.StdEncoding.EncodeToString([]byte(whole)), found, []form{inBase64})
+		s = blank(s, base64.StdEncoding.EncodeToString([]byte(whole)), base64Found, []form{inBase64})
 	}
 	return s
 }
 
-func holdsBase64(s string, text []byte) bool {
-next:
-	for i := range len(s) - len(text) + 1 {
-		for k, c := range text {
-			if standard(s[i+k]) != c {
-				continue next
-			}
-		}
-		return true
-	}
-	return false
-}
+// forURLs writes base64 in the alphabet for URLs. A text that mixes both is nobody's.
+var forURLs = strings.NewReplacer("+", "-", "/", "_")
 
 func inBase64(s, encoded string) (size, length int) {
 	if standard(s[0]) != encoded[0] {
