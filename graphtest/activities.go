@@ -145,7 +145,7 @@ func (i *inspection) shape(p *param, s shape) {
 			i.problem(p.name, "string", "want a string, not "+v.kind.String())
 		}
 	case shapeID:
-		if n, ok := v.int64(); !ok || n <= 0 {
+		if id, ok := v.integer(); !ok || !isID(id) {
 			i.refuse(100, 0, p.name, "int64", "must be a positive integer that fits in 64 bits")
 		}
 	case shapeInt:

@@ -2,6 +2,7 @@ package graphtest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -238,8 +239,9 @@ func (i *inspection) contentID(field string, v *node) {
 		i.problem(field, "empty", "sent without a value")
 	case v.text[0] == '[':
 		list, err := parseJSON(v.text)
-		if err != nil || len(list.items) == 0 || !allOf(list.items, kindString) {
-			i.problem(field, "content", "want one ID, or a JSON array of strings")
+		empty := func(id node) bool { return id.text == "" }
+		if err != nil || len(list.items) == 0 || !allOf(list.items, kindString) || slices.ContainsFunc(list.items, empty) {
+			i.problem(field, "content", "want one ID, or a JSON array of strings, none of them empty")
 		}
 	}
 }

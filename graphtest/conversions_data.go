@@ -33,7 +33,7 @@ func (i *inspection) userData(field string, n *node, e *Event) {
 			}
 		case "page_id", "page_scoped_user_id", "ig_account_id", "ig_sid", "whatsapp_business_account_id",
 			"instagram_business_account_id":
-			if id, ok := v.integer(); !ok || strings.HasPrefix(id, "-") {
+			if id, ok := v.integer(); !ok || !isID(id) {
 				i.refuse(100, 0, at, "id", "must be an ID")
 			}
 		case "lead_id":
@@ -179,9 +179,9 @@ func (i *inspection) customData(field string, n *node, e *Event) {
 			i.contents(at, v)
 		case "content_ids":
 			if v.kind != kindArray || slices.ContainsFunc(v.items, func(id node) bool {
-				return id.kind != kindString && id.kind != kindNumber
+				return id.kind != kindString && id.kind != kindNumber || id.text == ""
 			}) {
-				i.problem(at, "array", "want an array of IDs")
+				i.problem(at, "array", "want an array of IDs, none of them empty")
 			}
 		case "content_type":
 			if v.text != "product" && v.text != "product_group" {

@@ -23,7 +23,7 @@ type report struct {
 	polls  int
 }
 
-func isInsightsObject(s string) bool { return isDigits(strings.TrimPrefix(s, "act_")) }
+func isInsightsObject(s string) bool { return isID(strings.TrimPrefix(s, "act_")) }
 
 // checkInsights judges GET and POST /{object}/insights.
 func checkInsights(i *inspection) {

@@ -40,20 +40,20 @@ func edgeFor(name string) *edge {
 	post, getPost, get := []string{"POST"}, []string{"GET", "POST"}, []string{"GET"}
 	switch name {
 	case "activities":
-		return &edge{name: name, methods: post, object: isDigits, tokenless: true,
+		return &edge{name: name, methods: post, object: isID, tokenless: true,
 			check: checkActivities, apply: applyAppEvents}
 	case "page_activities":
-		return &edge{name: name, methods: post, object: isDigits, check: checkPageActivities, apply: applyAppEvents}
+		return &edge{name: name, methods: post, object: isID, check: checkPageActivities, apply: applyAppEvents}
 	case "events":
-		return &edge{name: name, methods: post, object: isDigits, marketing: true,
+		return &edge{name: name, methods: post, object: isID, marketing: true,
 			check: checkConversions, apply: applyConversions}
 	case "dataset":
-		return &edge{name: name, methods: getPost, object: isDigits, check: checkDataset, apply: applyDataset}
+		return &edge{name: name, methods: getPost, object: isID, check: checkDataset, apply: applyDataset}
 	case "insights":
 		return &edge{name: name, methods: getPost, object: isInsightsObject, marketing: true,
 			check: checkInsights, apply: applyInsights}
 	case "report":
-		return &edge{name: name, methods: get, object: isDigits, marketing: true, check: checkReport, apply: applyReport}
+		return &edge{name: name, methods: get, object: isID, marketing: true, check: checkReport, apply: applyReport}
 	case "debug_token":
 		return &edge{name: name, methods: get, check: checkDebugToken, apply: applyDebugToken}
 	}
@@ -110,7 +110,7 @@ func (i *inspection) route() {
 	switch {
 	case len(parts) == 1 && parts[0] == "debug_token":
 		c.Edge = "debug_token"
-	case len(parts) == 1 && isDigits(parts[0]):
+	case len(parts) == 1 && isID(parts[0]):
 		c.ObjectID, c.Edge = parts[0], "report"
 	case len(parts) == 2:
 		c.ObjectID, c.Edge = parts[0], parts[1]

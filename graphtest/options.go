@@ -206,4 +206,10 @@ func compareVersions(a, b string) int {
 	return a2 - b2
 }
 
+// isID reports whether s is a Graph identifier: a positive integer of 64 bits, written without leading zeros.
+func isID(s string) bool {
+	n, err := strconv.ParseInt(s, 10, 64)
+	return err == nil && n > 0 && s[0] >= '1' && s[0] <= '9'
+}
+
 func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
