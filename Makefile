@@ -8,6 +8,9 @@ GOLANGCI_LINT_VERSION := v2.15.0
 # The name carries both versions: a linter built with an older Go cannot read the export data of a newer one.
 GOLANGCI_LINT := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
+GOVULNCHECK_VERSION := v1.8.0
+GOVULNCHECK := .tools/govulncheck-$(GOVULNCHECK_VERSION)-$(shell go env GOVERSION)
+
 BENCH ?= .
 FUZZ ?= ^Fuzz
 FUZZTIME ?= 1m
@@ -19,7 +22,7 @@ export GOWORK := off
 # Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo test test-race cover bench bench-delivery soak fuzz fmt tidy vet lint api verify ci no-race
+.PHONY: help demo test test-race cover bench bench-delivery soak fuzz fmt tidy vet lint vuln api verify ci no-race
 
 # each runs a command in every module: one visible recipe line each, stopping at the first that fails.
 define each
@@ -50,7 +53,8 @@ bench-delivery: ## Run the benchmarks of durable delivery beside raw fsync and a
 	cd delivery/boltqueue && go test -run='^$$' -bench='$(BENCH)' -benchmem .
 
 # What "make test" runs in small sizes. The packages named have the flag.
-soak: ## Run the proofs of durable delivery in their large sizes, which takes some minutes
+soak: ## Run the proofs about hostile peers and durable delivery in their large sizes, which takes some minutes
+	go test -count=1 -timeout=1h -v -run='Hostile|Bounds' . -soak
 	cd delivery && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/boltqueue && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/natsqueue && go test -count=1 -timeout=2h -v . -soak
@@ -87,6 +91,25 @@ $(GOLANGCI_LINT):
 	GOBIN="$(CURDIR)/.tools" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv .tools/golangci-lint $@
 
+# Exit code 3 means that something was found. A database that cannot be reached is told from any other failure by what
+# the tool says.
+vuln: $(GOVULNCHECK) ## Look for known vulnerabilities that the code can reach, where their database can be asked
+	@for module in $(MODULES); do \
+		echo "cd $$module && govulncheck ./..."; \
+		out=$$(cd $$module && "$(CURDIR)/$(GOVULNCHECK)" ./... 2>&1) && code=0 || code=$$?; \
+		case $$code:$$out in \
+			0:*) ;; \
+			3:*) printf '%s\n' "$$out"; exit 3 ;; \
+			*'fetching vulnerabilities: '*) \
+				printf '%s\n' "$$out" 'NOT RUN: govulncheck. Its database cannot be reached.'; exit 0 ;; \
+			*) printf '%s\n' "$$out"; exit $$code ;; \
+		esac; \
+	done
+
+$(GOVULNCHECK):
+	GOBIN="$(CURDIR)/.tools" go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	mv .tools/govulncheck $@
+
 api: ## Write the snapshot of the exported API, api/public.txt
 	@mkdir -p .tools api
 	go run ./internal/apisnapshot $(MODULES) > .tools/public.txt
@@ -108,5 +131,5 @@ no-race:
 
 # A count of runs: up to Go 1.26 the end of a duration can be mistaken for a failure (https://go.dev/issue/75804).
 ci: FUZZTIME := 10000x
-ci: test demo vet verify lint $(RACE) fuzz ## Run every check there is, as .ci/run does
+ci: test demo vet verify lint vuln $(RACE) fuzz ## Run every check there is, as .ci/run does
 	@echo 'ci: passed: $^'

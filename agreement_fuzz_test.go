@@ -85,7 +85,8 @@ func (c *choices) event() appevents.Event {
 		p.Contents = append(p.Contents, appevents.Content{ID: c.text(), Quantity: c.n(4) - 1, ItemPrice: c.number()})
 	}
 	for range c.n(3) {
-		p.ContentIDs = append(p.ContentIDs, c.text())
+		// Alone, one that begins with a bracket reads as a list.
+		p.ContentIDs = append(p.ContentIDs, strings.TrimLeft(c.text(), "["))
 	}
 	for range c.n(4) {
 		if p.Custom == nil {

@@ -161,8 +161,8 @@ func (i *inspection) eventParam(field, key string, v *node) {
 	if strings.HasPrefix(key, "_") && !isReserved(key) {
 		i.problem(field, "reserved", "there is no such reserved field")
 	}
-	content := strings.HasPrefix(key, "fb_content")
-	if v.kind == kindString && !content && utf8.RuneCountInString(v.text) > maxParamText {
+	exempt := strings.HasPrefix(key, "fb_content") || strings.HasPrefix(key, "_") // lists, and what is no parameter
+	if v.kind == kindString && !exempt && utf8.RuneCountInString(v.text) > maxParamText {
 		i.refuseWith(100, field, "too-long", "(#100) This field must be at most 100 characters long.")
 	}
 
