@@ -212,6 +212,15 @@ func TestBounds_OfErrorTexts(t *testing.T) {
 			require.NotContains(t, err.Error(), "\n", name)
 		}
 	}
+	all := &appevents.ConversionsError{Total: 20}
+	for i := range 20 {
+		all.Failed = append(all.Failed, appevents.ConversionFailure{Index: i, Err: &appevents.GraphError{Code: 100 + i, Message: long}})
+	}
+	require.Less(t, len(all.Error()), 4<<10)
+	require.Contains(t, all.Error(), "; and 15 more")
+	partial := &appevents.PartialError{Err: &appevents.GraphError{Code: 100, Message: long}}
+	require.Less(t, len(partial.Error()), 4<<10)
+
 	hints := &appevents.GraphError{Code: 190, Subcode: 463, Message: long}
 	require.True(t, strings.HasSuffix(hints.Error(), "; the token has expired: get a new token"), "the way out is kept")
 

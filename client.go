@@ -186,7 +186,8 @@ func WithBaseURL(rawURL string) Option {
 
 // WithHTTPClient sets the HTTP client. It is copied, never modified; redirects are not followed whatever it says.
 // Defaults to a client with pooled connections of its own, which takes no proxy and at most 1 MiB of headers; see
-// [WithProxyFromEnvironment].
+// [WithProxyFromEnvironment]. A program that has set [http.DefaultTransport] to a RoundTripper of another type has that
+// used as it is.
 func WithHTTPClient(client *http.Client) Option {
 	return func(b *build) error {
 		if client == nil {
@@ -301,8 +302,12 @@ func (c config) with(opts []Option) (*Client, error) {
 	if b.proofTime && b.appSecret.reveal() == "" {
 		return nil, optionError("WithProofTime", "needs WithAppSecret")
 	}
-	if b.envProxy && b.ownHTTP {
-		return nil, optionError("WithProxyFromEnvironment", "cannot be combined with WithHTTPClient")
+	if _, ok := http.DefaultTransport.(*http.Transport); b.envProxy && (b.ownHTTP || !ok) {
+		reason := "cannot be combined with WithHTTPClient"
+		if !b.ownHTTP {
+			reason = "has no effect on the http.DefaultTransport that the program has set"
+		}
+		return nil, optionError("WithProxyFromEnvironment", reason)
 	}
 	if b.http == nil || b.envProxy {
 		b.http = hide(&http.Client{Transport: defaultTransport(b.envProxy), CheckRedirect: keepRedirect})

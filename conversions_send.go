@@ -130,7 +130,7 @@ func failureText(err error) string {
 		return "not accepted"
 	}
 	text := strings.TrimPrefix(err.Error(), "appevents: ")
-	return strings.TrimPrefix(text, opSendConversions+": ")
+	return cut(strings.TrimPrefix(text, opSendConversions+": "), maxErrorText/maxIssuesInText)
 }
 
 // Unwrap returns the errors of the failures, each once. What is unknown comes first, because it decides what may be

@@ -559,3 +559,29 @@ func TestHostileServers_ThatAreSlow(t *testing.T) {
 		})
 	}
 }
+
+// FuzzHostileAnswers makes answers of whatever comes, without a connection.
+func FuzzHostileAnswers(f *testing.F) {
+	for i, body := range oddBodies() {
+		if len(body) < 1<<10 && i%7 == 0 {
+			f.Add(byte(i), uint16(200+i%4*100), "A1", `{"901":[{"type":"pages","call_count":28}]}`, "1.5", body)
+		}
+	}
+	f.Add(byte(0), uint16(302), "\xff", `{"`, "-1", strings.ReplaceAll(echoingEnvelope, "ECHO", canaryToken))
+	f.Fuzz(func(t *testing.T, op byte, status uint16, trace, usage, after, body string) {
+		if status < 100 {
+			return // net/http lets none through
+		}
+		var counts hostileCounts
+		v := newVictim(t, "graph.invalid", time.Minute, appevents.WithHTTPClient(&http.Client{
+			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				header := http.Header{
+					"X-Fb-Trace-Id": {trace}, "Facebook-Api-Version": {trace}, "Retry-After": {after},
+					"X-Business-Use-Case-Usage": {usage}, "X-App-Usage": {usage}, "X-Ad-Account-Usage": {usage},
+				}
+				return &http.Response{StatusCode: int(status), Header: header, Body: io.NopCloser(strings.NewReader(body))}, nil
+			}),
+		}))
+		v.survive(t.Context(), t, int(op), fmt.Sprintf("%q", body), &counts)
+	})
+}

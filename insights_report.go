@@ -131,6 +131,7 @@ func (r *InsightsReport) Status(ctx context.Context) (ReportStatus, error) {
 		}
 		e.Code, e.Subcode = int(min(answer.Code, 1<<31)), int(min(answer.Subcode, 1<<31))
 		e.UserTitle, e.UserMessage = string(answer.UserTitle), string(answer.UserText)
+		e.redact(nil) // the answer holds no secret any more; this bounds the texts
 		return status, e
 	}
 	return status, nil

@@ -80,3 +80,18 @@ func TestProxy_OfTheEnvironmentOrOfAClient(t *testing.T) {
 	_, err = mustClient(t, environment).Clone(own)
 	require.NoError(t, err, "the client's own transport says which proxy")
 }
+
+func TestProxy_OfATransportThatTheProgramReplaced(t *testing.T) { //nolint:paralleltest // it changes what all share
+	std := http.DefaultTransport
+	t.Cleanup(func() { http.DefaultTransport = std })
+	calls := 0
+	http.DefaultTransport = roundTrip(func(*http.Request) (*http.Response, error) {
+		calls++
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(coreSuccess))}, nil
+	})
+	_, err := mustClient(t).LogActivity(t.Context(), purchase())
+	require.NoError(t, err)
+	require.Equal(t, 1, calls)
+	_, err = appevents.New(coreApp, appevents.WithProxyFromEnvironment())
+	require.ErrorContains(t, err, "has no effect on the http.DefaultTransport that the program has set")
+}
