@@ -231,3 +231,21 @@ func TestBounds_OfErrorTexts(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 	requireShort(t, "token source", err, &counts)
 }
+
+func TestBounds_OfErrorData(t *testing.T) {
+	t.Parallel()
+	fails := func(data string) *appevents.GraphError {
+		return failWith(t, answer(http.StatusBadRequest, `{"error":{"code":100,"message":"m","error_data":`+data+`}}`))
+	}
+	long := strings.Repeat("x", 300)
+	err := fails(filledTo(8<<10, `{"blame_field_specs":[["`+long+`"],`, `["a",1],`, `["b"]]}`))
+	require.NotEmpty(t, err.Data)
+	require.Len(t, err.BlameFields, 32)
+	require.Equal(t, long[:256]+"…", err.BlameFields[0])
+	require.Equal(t, "a[1]", err.BlameFields[31])
+
+	err = fails(filledTo(17<<10, `{"blame_field_specs":[`, `["a",1],`, `["b"]]}`))
+	require.Empty(t, err.Data)
+	require.Empty(t, err.BlameFields)
+	require.NotEmpty(t, err.Body, "the beginning of the answer is there")
+}

@@ -1,7 +1,10 @@
 package appevents_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -125,6 +128,13 @@ func TestPrinting(t *testing.T) {
 		},
 	}
 	t.Logf("%d outputs", walk.Run(t))
+
+	var logged bytes.Buffer
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("m", "cache", cache)
+	for _, text := range []string{fmt.Sprintf("%v", cache), fmt.Sprintf("%#v", cache), fmt.Sprintf("%s", cache), fmt.Sprintf("%d", cache)} {
+		require.Equal(t, "appevents.TokenCache[redacted]", text, "not even which Pages it is for")
+	}
+	require.Contains(t, logged.String(), "cache=appevents.TokenCache[redacted]")
 }
 
 // reasons are the fields and types that print, by reason, the other way round.
