@@ -94,29 +94,39 @@ func (k UserDataKey) kind() (kind normalize.Key, ok bool) {
 //     final Σ is ς, İ keeps its dot) and composed (NFC): é is one character however it was typed. Full-width
 //     characters are the ASCII ones they stand for.
 //   - Email: nothing is removed, neither dots nor a plus tag. What cannot be an address is dropped.
-//   - Phone: digits only, leading zeros removed, 7 to 15 of them. The country code has to be in it, with or without +
-//     or 00: nothing adds one. Digits of any script count.
-//   - FirstName, LastName, City: letters, with their accents and marks, and digits of every script; no punctuation, no
-//     symbols, no spaces. At least one letter.
-//   - Gender: f or m, or an English word for one of them (female, woman, girl, she, Ms, male, man, boy, he, Mr and the
-//     like, pronouns such as she/her). Other words are dropped, since Meta takes nothing else.
+//   - Phone: digits only, leading zeros removed, 7 to 15 of them. Write the country code, with + or 00 before it. With
+//     Country a number that is surely written as at home gets the code: (650) 555-1212 in the United States, 030 901820
+//     in Germany. Where that cannot be told the digits are sent as they are, with a warning. Digits of any script
+//     count.
+//   - FirstName, LastName, City: letters, with their accents and marks, and digits of every script; zero-width joiners
+//     and non-joiners between letters; no punctuation, no symbols, no spaces. At least one letter.
+//   - Gender: f or m, or an English word for one of them: female, woman, girl, mother, aunt, queen, she, Ms; male, man,
+//     boy, father, uncle, king, he, Mr and the like, and pronouns such as she/her. Other words are dropped, since Meta
+//     takes nothing else.
 //   - BirthDate: year, month and day with a four-digit year, from 1900 to today, as 19910526, 1991-05-26, 5/26/1991,
-//     26.5.1991, May 26, 1991, 26 May 1991 or a time stamp that begins with the date. Where month and day could be
-//     either way round, the month comes first. The day must exist in the calendar.
-//   - State: the two-letter code of a US state or territory or of a Canadian province, given as that or by name; other
-//     names in lower case without punctuation and spaces. Country decides: in the United States anything but a state is
-//     dropped, and outside it and Canada no name is taken for theirs (Florida is in Uruguay too).
+//     26.5.1991, May 26, 1991 or 26 May 1991. Where month and day could be either way round, the month comes first. The
+//     day must exist in the calendar. A weekday, a time of day and a zone may stand with it, as in 5/26/1991 12:00 AM
+//     or what time.Time.String returns; the date is the written one, whatever the zone.
+//   - State: the two-letter code of a US state or territory or of a Canadian province. It may be given as code, name or
+//     usual abbreviation, with "State of" and the like, with country, postal code or city: NY, Calif., New York (NY),
+//     Ontario, Canada. Other names go in lower case without punctuation and spaces. Country decides: in the United
+//     States and Canada anything but a state of theirs is dropped, and elsewhere no name is taken for theirs (Florida
+//     is in Uruguay too). Text that names two states is dropped.
 //   - Zip: lower-case letters and digits, leading zeros kept. With Country the United States (or a territory of it) the
-//     first five digits; likewise what looks like ZIP+4 (12345-6789) when Country is empty.
-//   - Country: an ISO 3166-1 alpha-2 or alpha-3 code or an English name; UK and EL count as GB and GR, XK is Kosovo.
-//     Meta asks to send it always.
-//   - ExternalID: your own ID, trimmed but otherwise as it is, capitals included, and hashed. Use the same form on
-//     every channel.
+//     first five digits; likewise what looks like ZIP+4 (12345-6789) when Country is empty. Zeros that a spreadsheet
+//     dropped are put back where the form shows it: 2139.0 and 4091-6433 are 02139 and 04091. A US code of four digits
+//     alone is dropped, since any of its digits may be the missing one.
+//   - Country: an ISO 3166-1 alpha-2 or alpha-3 code, or a name: short, formal or inverted (Korea, Republic of), in
+//     English, in the country's own languages or in one of about forty others, also together with the code, as in
+//     United States (US). UK and EL count as GB and GR, XK is Kosovo. Meta asks to send it always.
+//   - ExternalID: your own ID, trimmed but otherwise as it is, capitals and inner spaces included, and hashed. Use the
+//     same form on every channel. Only 64 hexadecimal digits count as hashed already: 32 or 40 of them may be a UUID or
+//     a token and are a value like any other.
 //
 // A value of which nothing usable is left is dropped and the rest of the call is sent; [UserData.Warnings] tells which
 // and why. A digest of another kind (MD5, SHA-1, SHA-224, SHA-384, SHA-512, by its length) makes the call a
-// [ValidationError], in every field: Meta matches SHA-256 only, and hashing a digest again would never match. Should
-// your own IDs be 32 hexadecimal digits, hash them with SHA-256 yourself and hand in the digest.
+// [ValidationError], in every field but ExternalID: Meta matches SHA-256 only, and hashing a digest again would never
+// match.
 //
 // # Differences from Meta's libraries
 //
@@ -124,13 +134,13 @@ func (k UserDataKey) kind() (kind normalize.Key, ok bool) {
 // SDKs" are the older normalisers for Python, Ruby, Node, Java and PHP, "mobile SDKs" those for Android and iOS.
 //
 //   - Digests: builder and business SDKs send an MD5 digest as it is (Java any 32 or 64 letters and digits), the mobile
-//     SDKs hash it again. Here it is refused, and only 64 hexadecimal digits count as hashed.
+//     SDKs hash it again. Here it is refused but for ExternalID, and only 64 hexadecimal digits count as hashed.
 //   - Invalid values: Android hashes the empty text in their place. Here the key is dropped.
 //   - Unicode: none of them composes accents or removes invisible characters.
 //   - Email: builder drops addresses with letters outside ASCII, PHP cuts such letters out. Here they stay.
 //   - Phone: the mobile SDKs and PHP keep leading zeros, Python and Node take off only some; Java keeps a plus sign,
 //     and Ruby does for US numbers; Python refuses numbers in national form. Here all leading zeros and symbols go.
-//     Builder ignores digits outside ASCII; here they count.
+//     Builder ignores digits outside ASCII; here they count. None of them adds a country code.
 //   - Names: the business and mobile SDKs keep inner spaces and punctuation, builder keeps punctuation outside ASCII,
 //     such as the typographic apostrophe. Here neither stays.
 //   - City: builder keeps a to z and digits only, so accents vanish and 서울 is lost; the business SDKs remove digits.
@@ -141,12 +151,11 @@ func (k UserDataKey) kind() (kind normalize.Key, ok bool) {
 //     in Japan becomes 100; none cuts US codes to five digits. Here US codes are cut, and no others.
 //   - Country: builder takes the first two letters of what it does not know, so CHN becomes "ch" and AUT "au"; the
 //     business SDKs refuse or mangle names and alpha-3 codes. Here those are looked up and the unknown dropped.
-//   - Gender: the mobile SDKs take the first letter of any word; Python and Java map no words; builder maps more, such
-//     as king and aunt.
-//   - BirthDate: the business and mobile SDKs reorder nothing. Builder reads no months by name, takes eight digits as
-//     they stand, and does not check the calendar.
+//   - Gender: the mobile SDKs take the first letter of any word; Python and Java map no words.
+//   - BirthDate: the business and mobile SDKs reorder nothing. Builder reads no months by name and no time of day,
+//     takes eight digits as they stand, and does not check the calendar.
 //   - ExternalID: Python, PHP and Node send it unhashed; Android and builder lower-case it, and builder removes inner
-//     spaces; iOS does not trim it.
+//     spaces; iOS does not trim it. Meta's documents decide nothing, so here it stays what the caller wrote.
 //   - Names of keys: the mobile SDKs send "country", and iOS "dob", on /activities. Here they are the documented "cn"
 //     and "db".
 //
@@ -160,7 +169,7 @@ func (k UserDataKey) kind() (kind normalize.Key, ok bool) {
 // [guide]: https://developers.facebook.com/docs/marketing-api/app-event-api
 type UserData struct {
 	Email      string `json:"em"`
-	Phone      string `json:"ph"` // with country code
+	Phone      string `json:"ph"` // with + and country code
 	FirstName  string `json:"fn"`
 	LastName   string `json:"ln"`
 	Gender     string `json:"ge"`
@@ -168,16 +177,16 @@ type UserData struct {
 	City       string `json:"ct"`
 	State      string `json:"st"`
 	Zip        string `json:"zp"`
-	Country    string `json:"cn"` // decides how State and Zip are read
-	ExternalID string `json:"external_id"`
+	Country    string `json:"cn"`          // decides how Phone, State and Zip are read
+	ExternalID string `json:"external_id"` // hashed as you write it: capitals and inner spaces count
 }
 
 // HashUserData returns the SHA-256 digest, in lower-case hexadecimal, of the normal form of value, by the rules of
 // [UserData]. A value that is a SHA-256 digest already comes back in lower case.
 //
 // When nothing usable is left, or value is another kind of digest, it returns "" and a [*ValidationError] that does
-// not repeat the value. State and postal code are read without knowing the country; put them into a [UserData] with
-// their Country where it matters.
+// not repeat the value. Phone number, state and postal code are read without knowing the country; put them into a
+// [UserData] with their Country where it matters.
 func HashUserData(key UserDataKey, value string) (string, error) {
 	kind, ok := key.kind()
 	if !ok {
@@ -190,7 +199,7 @@ func HashUserData(key UserDataKey, value string) (string, error) {
 	}
 	var f hashedField
 	var scratch [scratchLen]byte
-	if p := f.set(scratch[:0], kind, value, &in); p != normalize.None {
+	if p := f.set(scratch[:0], kind, value, &in); p != normalize.None && !p.Doubt() {
 		return "", &ValidationError{Issues: []Issue{userDataIssue(nil, key, p)}}
 	}
 	return string(f.value()), nil
@@ -211,8 +220,8 @@ func (u UserData) Hashed() (UserData, error) {
 	return h, nil
 }
 
-// Warnings lists the fields that are set and will yet not be sent, because nothing usable is in them, and why. It does
-// not repeat values.
+// Warnings lists the fields that are set and will yet not be sent, because nothing usable is in them, and why; and a
+// phone number that may lack its country code, which is sent. It does not repeat values.
 func (u UserData) Warnings() []Issue {
 	var p problems
 	u.warn(nil, &p)
@@ -273,7 +282,7 @@ func (u *UserData) validate(at *place, p *problems) {
 	u.appendHashed(buf[:0], at, time.Now(), p, nil)
 }
 
-// warn adds to p what of u will be left out.
+// warn adds to p what of u will be left out, and what is doubtful.
 func (u *UserData) warn(at *place, p *problems) {
 	var buf [numUserDataKeys]hashedField
 	u.appendHashed(buf[:0], at, time.Now(), nil, p)
@@ -326,11 +335,11 @@ func (f *hashedField) value() []byte { return f.digest[:f.size] }
 // scratchLen is room for the normal form of all but absurd values; longer ones are allocated.
 const scratchLen = 256
 
-// set makes f the digest of value, or leaves it as it is and returns why there is none.
+// set makes f the digest of value, or leaves it as it is and returns why there is none. With a doubt it does both.
 func (f *hashedField) set(scratch []byte, kind normalize.Key, value string, in *normalize.Context) normalize.Problem {
 	form, hashed, p := normalize.Append(scratch, kind, value, in)
 	switch {
-	case p != normalize.None:
+	case p != normalize.None && !p.Doubt():
 		return p
 	case hashed:
 		f.size = copy(f.digest[:], form)
@@ -340,7 +349,7 @@ func (f *hashedField) set(scratch []byte, kind normalize.Key, value string, in *
 		f.size = 2 * sha256.Size
 	}
 	f.kind = kind
-	return normalize.None
+	return p
 }
 
 // encodeHex writes sum to dst in lower-case hexadecimal, eight digits at a time: next to a hash as fast as SHA-256 the
@@ -359,11 +368,11 @@ func encodeHex(dst *[normalize.MaxHashedLen]byte, sum *[sha256.Size]byte) {
 }
 
 // appendHashed appends what is sent of u to dst, in a fixed order, and reports the rest with paths below at, or below
-// "user_data" when at is nil: to refused what makes the call invalid, to dropped what is merely left out. Either may be
-// nil. ASCII values cost no allocation when dst has room for numUserDataKeys fields.
+// "user_data" when at is nil: to refused what makes the call invalid, to dropped what is merely left out or doubtful.
+// Either may be nil. ASCII values cost no allocation when dst has room for numUserDataKeys fields.
 func (u *UserData) appendHashed(dst []hashedField, at *place, now time.Time, refused, dropped *problems) []hashedField {
 	in := normalize.Context{Now: now}
-	if u.State != "" || u.Zip != "" {
+	if u.Country != "" {
 		in.Country = normalize.Country(u.Country)
 	}
 	var scratch [scratchLen]byte
@@ -377,7 +386,9 @@ func (u *UserData) appendHashed(dst []hashedField, at *place, now time.Time, ref
 		if p == normalize.None {
 			continue
 		}
-		dst = dst[:len(dst)-1]
+		if !p.Doubt() {
+			dst = dst[:len(dst)-1]
+		}
 		report := dropped
 		if p == normalize.Digest {
 			report = refused
@@ -450,11 +461,13 @@ func describeProblem(p normalize.Problem) (rule, message string) {
 	case normalize.DateRange:
 		return RuleRange, "must lie between 1900 and today"
 	case normalize.StateName:
-		return RuleUnknown, "must be a state of the United States, which the country is"
+		return RuleUnknown, "must be one state or province, and of the country if that is the United States or Canada"
 	case normalize.ZipForm:
-		return RuleFormat, "must be a postal code, for the United States of at least five digits"
+		return RuleFormat, "must be a postal code, for the United States of five or nine digits"
 	case normalize.CountryName:
-		return RuleUnknown, "must be an ISO 3166-1 code or an English country name"
+		return RuleUnknown, "must be an ISO 3166-1 code or the name of a country"
+	case normalize.PhoneNational:
+		return RuleFormat, "should begin with + and the country code, which cannot be told from it; it is sent as it is"
 	default:
 		return RuleRequired, "nothing usable is left after normalisation"
 	}

@@ -227,7 +227,17 @@ var userDataForms = map[appevents.UserDataKey][][2]string{
 		{"محمد علي", "محمدعلي"},
 		{"\u200fمحمد\u200f", "محمد"},
 		{"\u202bمحمد\u202c", "محمد"},
-		{"علی\u200cرضا", "علیرضا"},
+		{"علی\u200cرضا", "علی\u200cرضا"},         // Persian spells with the non-joiner
+		{"علی\u200c\u200cرضا", "علی\u200cرضا"},   // once is enough
+		{"علی-\u200c رضا", "علی\u200cرضا"},       // what stood beside it is gone
+		{"\u200cعلی\u200c", "علی"},               // at the ends it does nothing
+		{"علی\u200c, رضا\u200d", "علی\u200cرضا"}, // nor before a comma
+		{"نەوڕۆز\u200cی", "نەوڕۆز\u200cی"},       // Kurdish
+		{"ශ්\u200dරී", "ශ්\u200dරී"},             // Sinhala, behind a mark
+		{"ක්\u200dෂ", "ක්\u200dෂ"},
+		{"राजेश्\u200dवर", "राजेश्\u200dवर"},
+		{"Ma\u200c 1ry", "ma1ry"}, // not between letters
+		{"😀\u200d😀Mary", "mary"},
 		{"مُحَمَّد", "مُحَمَّد"},
 		{"آمنة", "آمنة"},
 		{"ا\u0653منة", "آمنة"},
@@ -278,7 +288,11 @@ var userDataForms = map[appevents.UserDataKey][][2]string{
 		{"woman", "f"}, {"Girl", "f"}, {"lady", "f"}, {"she", "f"}, {"she/her", "f"}, {"She / Her / Hers", "f"},
 		{"Ms.", "f"}, {"Mrs", "f"}, {"Miss", "f"}, {"Ｆ", "f"}, {"\u200eFemale\u00a0", "f"},
 		{"m", "m"}, {"M", "m"}, {"male", "m"}, {"Male", "m"}, {"man", "m"}, {"Boy", "m"}, {"gentleman", "m"}, {"he", "m"},
-		{"he/him", "m"}, {"Mr.", "m"}, {"mister", "m"}, {"ｍａｌｅ", "m"}, {"\u200bmale", "m"},
+		{"he/him", "m"}, {"Mr.", "m"}, {"mister", "m"}, {"Mother", "f"}, {"Mum", "f"}, {"aunt", "f"}, {"Queen", "f"},
+		{"wife", "f"}, {"Daughter", "f"}, {"sister-in-law", "f"}, {"Ma'am", "f"}, {"ma’am", "f"}, {"grandmother", "f"},
+		{"Father", "m"}, {"dad", "m"}, {"Uncle", "m"}, {"King", "m"}, {"husband", "m"}, {"son", "m"}, {"guy", "m"},
+		{"Brother-in-law", "m"}, {"Gentlemen", "m"}, {"himself", "m"}, {"Ladies", "f"}, {"goddess", "f"}, {"count", "m"},
+		{"countess", "f"}, {"ｍａｌｅ", "m"}, {"\u200bmale", "m"},
 	},
 	appevents.KeyBirthDate: {
 		{"19970216", "19970216"},
@@ -331,6 +345,37 @@ var userDataForms = map[appevents.UserDataKey][][2]string{
 		{"\u200e2/16/1997\u200e", "19970216"},
 		{"2\u00a0/\u00a016\u00a0/\u00a01997", "19970216"},
 		{"19000101", "19000101"},
+		{"1997-02-16 00:00:00 +0000 UTC", "19970216"}, // time.Time.String
+		{"1997-02-16 23:30:00.123456789 +0200 CEST m=+0.000012345", "19970216"},
+		{"1997-02-16 00:00:00 -0330 -0330", "19970216"},
+		{"2/16/1997 12:00:00 AM", "19970216"},
+		{"2/16/1997 11:59 p.m.", "19970216"},
+		{"16/2/1997 1PM", "19970216"},
+		{"2/16/1997, 12:00:00\u202fAM", "19970216"}, // JavaScript
+		{"1997/02/16 00:00:00", "19970216"},
+		{"16.02.1997 00:00:00", "19970216"},
+		{"16.02.1997, 00.00 Uhr", "19970216"},
+		{"1997-02-16T00", "19970216"},
+		{"1997-02-16T00Z", "19970216"},
+		{"1997-02-16 00", "19970216"},
+		{"1997-02-16T00:00:00,000", "19970216"},
+		{"1997-02-16T23:30+01:00[Europe/Berlin]", "19970216"}, // Java
+		{"Sun Feb 16 1997 00:00:00 GMT-0800 (Pacific Standard Time)", "19970216"},
+		{"Sunday, February 16, 1997 at 12:00 AM", "19970216"},
+		{"Sun Feb 16 00:00:00 CET 1997", "19970216"}, // Unix
+		{"Sun, 16 Feb 1997 00:00:00 +0100 (CET)", "19970216"},
+		{"16 Feb 1997 00:00", "19970216"},
+		{"1997-02-16Z", "19970216"}, // XML
+		{"1997-02-16-05:00", "19970216"},
+		{"19970216T000000Z", "19970216"},
+		{"19970216000000", "19970216"},
+		{"1997:02:16 00:00:00", "19970216"}, // EXIF
+		{"16/Feb/1997:00:00:00 +0100", "19970216"},
+		{"00:00:00 16.02.1997", "19970216"},
+		{"1997年2月16日 0時0分", "19970216"},
+		{"1997/2/16 上午 12:00:00", "19970216"},
+		{"1997년 2월 16일 오후 3:00", "19970216"},
+		{"١٩٩٧-٠٢-١٦ ٠٠:٠٠", "19970216"},
 		{"29 Feb 2000", "20000229"},
 		{"2/29/1996", "19960229"},
 		{"12/31/1999", "19991231"},
@@ -378,6 +423,11 @@ var userDataForms = map[appevents.UserDataKey][][2]string{
 		{"Ontario", "on"}, {"ON", "on"}, {"CA-ON", "on"}, {"Quebec", "qc"}, {"Québec", "qc"}, {"Que\u0301bec", "qc"},
 		{"British Columbia", "bc"}, {"Newfoundland and Labrador", "nl"}, {"Prince Edward Island", "pe"},
 		{"Île-du-Prince-Édouard", "pe"}, {"Nouvelle-Écosse", "ns"}, {"Yukon", "yt"},
+		{"State of New York", "ny"}, {"New York (NY)", "ny"}, {"NY - New York", "ny"}, {"New York, USA", "ny"},
+		{"NY 10001", "ny"}, {"NY10001-1234", "ny"}, {"Calif.", "ca"}, {"N. Carolina", "nc"}, {"Virgin Islands, U.S.", "vi"},
+		{"Ontario, Canada", "on"}, {"Hawaiʻi", "hi"}, {"Hawai’i", "hi"}, {"Nueva York", "ny"}, {"Los Angeles, California", "ca"},
+		{"Ontario, CA", "on"}, {"Ont. K1A 0B1", "on"}, {"N.-É.", "ns"}, {"Province de Québec", "qc"}, {"ON, Canada", "on"},
+		{"Baja California", "bajacalifornia"}, {"Castilla-La Mancha", "castillalamancha"}, {"State of Goa", "stateofgoa"},
 		{"New South Wales", "newsouthwales"}, {"NSW", "nsw"}, {"Île-de-France", "îledefrance"}, {"Bayern", "bayern"},
 		{"Москва", "москва"}, {"東京都", "東京都"}, {"13", "13"},
 	},
@@ -388,7 +438,8 @@ var userDataForms = map[appevents.UserDataKey][][2]string{
 		{"k1a-0b1", "k1a0b1"}, {"100-0001", "1000001"}, {"〒100-0001", "1000001"}, {"１００－０００１", "1000001"},
 		{"01310-100", "01310100"}, {"1234 AB", "1234ab"}, {"SE-111 22", "se11122"}, {"١١٥٦١", "11561"}, {"D02 X285", "d02x285"},
 		{"\u200e94025\u200e", "94025"}, {"94\u200b025", "94025"}, {"101", "101"}, {"94025.", "94025"},
-		{"ABCDE-1234", "abcde1234"}, {"94025-1234-", "94025"}, {"9-4025-1234", "940251234"},
+		{"ABCDE-1234", "abcde1234"}, {"94025-1234-", "94025"}, {"9-4025-1234", "940251234"}, {"94025.0", "94025"},
+		{"4091-6433", "04091"}, {"2139.0", "2139"}, {"1010,00", "1010"}, {"123-4567", "1234567"}, {"1000-205", "1000205"},
 	},
 	appevents.KeyCountry: {
 		{"us", "us"}, {"US", "us"}, {" us ", "us"}, {"USA", "us"}, {"U.S.", "us"}, {"U.S.A.", "us"}, {"United States", "us"},
@@ -405,6 +456,11 @@ var userDataForms = map[appevents.UserDataKey][][2]string{
 		{"Russian Federation", "ru"}, {"Georgia", "ge"}, {"Niger", "ne"}, {"Nigeria", "ng"}, {"Dominica", "dm"},
 		{"Dominican Republic", "do"}, {"DR Congo", "cd"}, {"Congo", "cg"}, {"Taiwan", "tw"}, {"Hong Kong", "hk"},
 		{"XK", "xk"}, {"Curaçao", "cw"}, {"Guinea-Bissau", "gw"}, {"\u200fJO\u200f", "jo"},
+		{"Deutschland", "de"}, {"España", "es"}, {"Espana", "es"}, {"Brasil", "br"}, {"Belgique", "be"}, {"België", "be"},
+		{"Norge", "no"}, {"日本", "jp"}, {"中国", "cn"}, {"대한민국", "kr"}, {"Россия", "ru"}, {"Ελλάδα", "gr"}, {"مصر", "eg"},
+		{"United States (US)", "us"}, {"United Kingdom (UK)", "gb"}, {"DE - Deutschland", "de"}, {"Österreich / Austria", "at"},
+		{"Kingdom of Spain", "es"}, {"Republic of India", "in"}, {"Áo", "at"}, {"Bỉ", "be"}, {"Ao", "ao"}, {"BI", "bi"},
+		{"🇩🇪 Germany", "de"}, {"🇩🇪", "de"}, {"Guam, USA", "gu"}, {"Germany DE", "de"}, {"Oesterreich", "at"}, {"Mỹ", "us"},
 	},
 	appevents.KeyExternalID: {
 		{"user-12345", "user-12345"}, {"\u00a0user-12345", "user-12345"}, {"user-12345\u00a0", "user-12345"},
@@ -414,6 +470,9 @@ var userDataForms = map[appevents.UserDataKey][][2]string{
 		{"123e4567-e89b-12d3-a456-426614174000", "123e4567-e89b-12d3-a456-426614174000"},
 		{"507f1f77bcf86cd799439011", "507f1f77bcf86cd799439011"},
 		{"ffffffffffffffffffffffffffffffg", "ffffffffffffffffffffffffffffffg"},
+		{"123e4567e89b12d3a456426614174000", "123e4567e89b12d3a456426614174000"}, // a UUID without dashes
+		{"DA39A3EE5E6B4B0D3255BFEF95601890AFD80709", "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709"},
+		{strings.Repeat("0f", 28), strings.Repeat("0f", 28)}, {strings.Repeat("0f", 64), strings.Repeat("0f", 64)},
 		{strings.Repeat("x", 1024), strings.Repeat("x", 1024)},
 	},
 }
@@ -475,7 +534,10 @@ var userDataRefusals = map[appevents.UserDataKey]map[string][]string{
 			"2/16/97", "16 Feb 97", "97-02-16", "February 1997", "1997", "1997-02", "02/1997", "yesterday", "1997-02-16-01",
 			"2/16/1997/3", "Feb Feb 1997", "16 16 16", "199702161", "0", "-", "1997 1998 12", "16 1997 02", "Fev 16 1997",
 			"1997-02-16T00:00:00X", "1997+02+16", "2/016/1997", "１９９７", "二月 16 1997", "thirty May 1990", "May 1990",
-			"1990 May June", "1997-02-16 100:00", "\xff1997-02-16",
+			"1990 May June", "1997-02-16 100:00", "\xff1997-02-16", "1997-02-16 25:00", "1997-02-16 12:60", "1997-02-16 12:00:61",
+			"2/16/1997 13:00 PM", "1997-02-16 12:00 somewhere", "1997-02-16 noon", "12:00 AM", "2/16 12:00:00 AM", "19970216250000",
+			"1997-02-16T", "1997-02-16 1 2", "1997-02-16 12:00 (", "02/16 03:04:05PM '97 -0700", "Sun Feb 16 00:00:00 97",
+			"2/16/1997 2/16/1997", "1997-02-16/1997-02-17",
 		},
 		appevents.RuleRange: {
 			"1899-12-31", "18991231", "12/31/1899", "2/30/2001", "2/29/1900", "2/29/2001", "19970230", "0/16/1997", "2/0/1997",
@@ -490,6 +552,10 @@ var userDataRefusals = map[appevents.UserDataKey]map[string][]string{
 	appevents.KeyState: {
 		appevents.RuleRequired: {"", " ", "--"},
 		appevents.RuleFormat:   {"C\xffA"},
+		appevents.RuleUnknown: {
+			"New York (NJ)", "NY/NJ", "CA, Canada", "New York, NJ", "Perth, WA", "Ontario, USA", "Virgin Islands, British",
+			"Texas | Ohio", "Quebec (ON)",
+		},
 	},
 	appevents.KeyZip: {
 		appevents.RuleRequired: {"", " ", "-", "〒"},
@@ -498,8 +564,8 @@ var userDataRefusals = map[appevents.UserDataKey]map[string][]string{
 	appevents.KeyCountry: {
 		appevents.RuleRequired: {"", " "},
 		appevents.RuleUnknown: {
-			"xx", "zz", "a", "EU", "AN", "Yugoslavia", "Atlantis", "usx", "ABC", "840", "us1", "Deutschland", "америка", "中国",
-			"en_US", "-", "United", "the", "of", "UnitedStatesOfNowhere", strings.Repeat("a", 200), "ø",
+			"xx", "zz", "a", "EU", "AN", "Yugoslavia", "Atlantis", "usx", "ABC", "840", "us1", "америка", "中", "às", "Dê",
+			"Georgia (US)", "Germany (FR)", "US, CA", "Germany (Bavaria)", "en_US", "-", "United", "the", "of", "UnitedStatesOfNowhere", strings.Repeat("a", 200), "ø",
 		},
 		appevents.RuleLength: {strings.Repeat("a", 1025)},
 		appevents.RuleFormat: {"u\xffs"},
@@ -517,7 +583,7 @@ func TestHashUserData_RefusesWhatHasNoNormalForm(t *testing.T) {
 		for rule, values := range rules {
 			for _, value := range values {
 				got, err := appevents.HashUserData(key, value)
-				require.Empty(t, got)
+				require.Empty(t, got, "%s %q", key, value)
 				requireOneIssue(t, err, "user_data."+string(key), rule, "%s %q", key, value)
 				if len(value) > 9 {
 					require.NotContains(t, err.Error(), value)
@@ -588,6 +654,9 @@ func TestHashUserData_RefusesOtherDigests(t *testing.T) {
 		"SHA-512": fmt.Sprintf("%x", sha512.Sum512(data)),
 	} {
 		for _, key := range allUserDataKeys {
+			if key == appevents.KeyExternalID {
+				continue // where 32 digits may be a UUID
+			}
 			for _, value := range []string{digest, strings.ToUpper(digest), " " + digest + " ", digest + ".AQQCAQIB", digest + ".Ag"} {
 				got, err := appevents.HashUserData(key, value)
 				require.Empty(t, got)
@@ -629,7 +698,18 @@ func TestUserData_ReadsStateAndZipByCountry(t *testing.T) {
 		{country: "GU", state: "Hagåtña", zip: "969101234", st: "hagåtña", zp: "96910"},
 		{country: "CA", state: "Ontario", zip: "K1A 0B1", st: "on", zp: "k1a0b1"},
 		{country: "CA", state: "Québec", zip: "G1R 4P5", st: "qc", zp: "g1r4p5"},
-		{country: "CA", state: "Washington", zip: "12345-6789", st: "washington", zp: "123456789"},
+		{country: "CA", state: "Washington", zip: "12345-6789", st: "", zp: "123456789"},
+		{country: "CA", state: "Ontario, CA", zip: "", st: "on", zp: ""},
+		{country: "CA", state: "N.-E.", zip: "", st: "ns", zp: ""},
+		{country: "US", state: "Ontario, CA", zip: "2139.0", st: "ca", zp: "02139"},
+		{country: "US", state: "Perth, WA", zip: "4091-6433", st: "wa", zp: "04091"},
+		{country: "US", state: "Kansas City, MO", zip: "40916433", st: "mo", zp: "04091"},
+		{country: "US", state: "New York, NJ", zip: "2139", st: "", zp: ""},
+		{country: "PR", state: "San Juan, Puerto Rico", zip: "901-1234", st: "pr", zp: "00901"},
+		{country: "US", state: "Ontario", zip: "940251", st: "", zp: ""},
+		{country: "DE", state: "Bayern, Deutschland", zip: "1067.0", st: "bayern", zp: "01067"},
+		{country: "DE", state: "Freistaat Bayern", zip: "1067", st: "freistaatbayern", zp: "1067"},
+		{country: "AU", state: "State of Victoria", zip: "800.00", st: "stateofvictoria", zp: "0800"},
 		{country: "UY", state: "Florida", zip: "94000", st: "florida", zp: "94000"},
 		{country: "AU", state: "WA", zip: "0800", st: "wa", zp: "0800"},
 		{country: "SA", state: "Riyadh", zip: "12345-6789", st: "riyadh", zp: "123456789"},
@@ -654,12 +734,12 @@ func TestUserData_ReadsStateAndZipByCountry(t *testing.T) {
 // wholePerson is a person whose every field is easy to find in text.
 var wholePerson = appevents.UserData{
 	Email: "canary@example.com", Phone: "+1 650 555 0199", FirstName: "Canaria", LastName: "Canarius", Gender: "female",
-	BirthDate: "1991-05-26", City: "Canaryville", State: "Wyoming", Zip: "90210", Country: "Canada", ExternalID: "canary-77",
+	BirthDate: "1991-05-26", City: "Canaryville", State: "Wyoming", Zip: "90210", Country: "Uruguay", ExternalID: "canary-77",
 }
 
 func requireNothingOfPerson(t *testing.T, text string) {
 	t.Helper()
-	for _, word := range []string{"anar", "example", "650", "female", "1991", "yoming", "90210", "anada"} {
+	for _, word := range []string{"anar", "example", "650", "female", "1991", "yoming", "90210", "ruguay"} {
 		require.NotContains(t, strings.ToLower(text), word)
 	}
 }
@@ -681,7 +761,7 @@ func TestUserData_MarshalsDigestsOnly(t *testing.T) {
 	require.Equal(t, map[string]string{
 		"em": userDataDigest("canary@example.com"), "ph": userDataDigest("16505550199"), "fn": userDataDigest("canaria"),
 		"ln": userDataDigest("canarius"), "ge": userDataDigest("f"), "db": userDataDigest("19910526"), "ct": userDataDigest("canaryville"),
-		"st": userDataDigest("wyoming"), "zp": userDataDigest("90210"), "cn": userDataDigest("ca"), "external_id": userDataDigest("canary-77"),
+		"st": userDataDigest("wyoming"), "zp": userDataDigest("90210"), "cn": userDataDigest("uy"), "external_id": userDataDigest("canary-77"),
 	}, fields.UserData)
 
 	// What is read back is sent as the original would have been.
@@ -761,6 +841,35 @@ func TestUserData_Warnings(t *testing.T) {
 		"user_data.ge": appevents.RuleUnknown, "user_data.db": appevents.RuleRange, "user_data.ct": appevents.RuleFormat,
 		"user_data.st": appevents.RuleUnknown, "user_data.zp": appevents.RuleRequired,
 	}, got)
+}
+
+// A phone number that may lack its country code is sent, with a warning.
+func TestUserData_WarnsOfAPhoneNumberWithoutCountryCode(t *testing.T) {
+	t.Parallel()
+	u := appevents.UserData{Phone: "030 901820"}
+	h, err := u.Hashed()
+	require.NoError(t, err)
+	require.Equal(t, userDataDigest("30901820"), h.Phone)
+	require.Empty(t, h.Warnings())
+	require.Equal(t, []appevents.Issue{{
+		Path: "user_data.ph", Rule: appevents.RuleFormat,
+		Message: "should begin with + and the country code, which cannot be told from it; it is sent as it is",
+	}}, u.Warnings())
+	digest, err := appevents.HashUserData(appevents.KeyPhone, u.Phone)
+	require.NoError(t, err)
+	require.Equal(t, h.Phone, digest)
+
+	// The country tells.
+	for country, want := range map[string]string{"Deutschland": "4930901820", "Great Britain": "4430901820"} {
+		u.Country = country
+		require.Empty(t, u.Warnings())
+		h, err := u.Hashed()
+		require.NoError(t, err)
+		require.Equal(t, userDataDigest(want), h.Phone)
+	}
+	for _, phone := range []string{"+49 30 901820", "0049 30 901820", "16505551212", ""} {
+		require.Empty(t, appevents.UserData{Phone: phone}.Warnings(), phone)
+	}
 }
 
 func TestUserData_IsZero(t *testing.T) {

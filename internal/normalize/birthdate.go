@@ -2,24 +2,21 @@ package normalize
 
 import (
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // appendBirthDate: YYYYMMDD. It reads year, month and day in the orders people write them, with a month as number or
-// English word, with or without punctuation. Where both readings are possible the month stands before the day. s is
-// ASCII, or folded with its digits.
+// English word, with or without punctuation. Where both readings are possible the month stands before the day. A time
+// of day is read and dropped, and so is its zone: the date is the written one, whatever the zone. s is ASCII, or folded
+// with its digits.
 func appendBirthDate(dst []byte, s string, now time.Time) ([]byte, Problem) {
-	var parts [3]datePart
-	n, ok := splitDate(withoutTime(s), &parts)
-	if !ok {
+	d := dateReader{rest: s}
+	if !d.read() {
 		return dst, DateForm
 	}
 	var year, month, day int
-	switch {
-	case n == 1 && parts[0].digits == 8:
+	switch parts := d.parts; {
+	case d.n == 1: // eight digits
 		// The first four digits are the year, unless that leaves no date while the last four do.
 		v := parts[0].value
 		year, month, day = v/1e4, v/100%100, v%100
@@ -30,67 +27,21 @@ func appendBirthDate(dst []byte, s string, now time.Time) ([]byte, Problem) {
 				return dst, p
 			}
 		}
-	case n == 3 && parts[0].digits == 4: // 1991-05-26, 1991 May 26
+	case parts[0].digits == 4: // 1991-05-26, 1991 May 26
 		year, month, day = parts[0].value, parts[1].value, parts[2].value
 		if !orderDay(parts[1], parts[2], &month, &day) {
 			return dst, DateForm
 		}
-	case n == 3 && parts[2].digits == 4: // 5/26/1991, 26.5.1991, May 26, 1991, 26 May 1991
+	default: // 5/26/1991, 26.5.1991, May 26, 1991, 26 May 1991
 		year = parts[2].value
 		if !orderDay(parts[0], parts[1], &month, &day) {
 			return dst, DateForm
 		}
-	default:
-		return dst, DateForm
 	}
 	if p := checkDate(year, month, day, now); p != None {
 		return dst, p
 	}
 	return strconv.AppendInt(dst, int64(number(year, month, day)), 10), None
-}
-
-// datePart is a number of so many digits, or a month given as a word, of no digits.
-type datePart struct{ value, digits int }
-
-// splitDate reads up to three parts of a date into parts and returns how many there are.
-func splitDate(s string, parts *[3]datePart) (n int, ok bool) {
-	for s != "" {
-		size := 0
-		switch r, width := utf8.DecodeRuneInString(s); {
-		case '0' <= r && r <= '9':
-			p := datePart{}
-			for size < len(s) && '0' <= s[size] && s[size] <= '9' {
-				p.value = p.value*10 + int(s[size]-'0') // more than eight digits are refused for their number
-				size++
-			}
-			p.digits = size
-			size += ordinalLen(s[size:])
-			if n == len(parts) {
-				return 0, false
-			}
-			parts[n] = p
-			n++
-		case lowerAlnum(r) != 0:
-			for size < len(s) && lowerAlnum(rune(s[size])) >= 'a' {
-				size++
-			}
-			month := monthNumber(s[:size])
-			if strings.EqualFold(s[:size], "of") {
-				break
-			}
-			if month == 0 || n == len(parts) {
-				return 0, false
-			}
-			parts[n] = datePart{value: month}
-			n++
-		case isDateSeparator(r):
-			size = width
-		default:
-			return 0, false
-		}
-		s = s[size:]
-	}
-	return n, true
 }
 
 // orderDay sets month and day from two neighbouring parts, and reports whether they can be that.
@@ -144,52 +95,4 @@ func daysIn(year, month int) int {
 	default:
 		return 31
 	}
-}
-
-// withoutTime cuts the time of day off a time stamp such as 1991-05-26T00:00:00Z.
-func withoutTime(s string) string {
-	const date = len("1991-05-26")
-	if len(s) < len("1991-05-26T00:00") || s[4] != '-' || s[7] != '-' || s[13] != ':' ||
-		s[date] != 'T' && s[date] != 't' && s[date] != ' ' {
-		return s
-	}
-	for i := date + 1; i < len(s); i++ {
-		if c := s[i]; (c < '0' || c > '9') && strings.IndexByte(":.+-Zz ", c) < 0 {
-			return s
-		}
-	}
-	return s[:date]
-}
-
-// ordinalLen is the length of the ending of 1st, 2nd, 3rd, 4th at the start of s, or 0.
-func ordinalLen(s string) int {
-	for _, ending := range [...]string{"st", "nd", "rd", "th"} {
-		if n := len(ending); len(s) >= n && strings.EqualFold(s[:n], ending) {
-			return n
-		}
-	}
-	return 0
-}
-
-// monthNumber returns 1 to 12 for an English month, in full or cut to three letters (or Sept), and 0 for other words.
-func monthNumber(word string) int {
-	if strings.EqualFold(word, "sept") {
-		return 9
-	}
-	for m := time.January; m <= time.December; m++ {
-		if name := m.String(); strings.EqualFold(word, name) || strings.EqualFold(word, name[:3]) {
-			return int(m)
-		}
-	}
-	return 0
-}
-
-// isDateSeparator reports whether r may stand around the parts of a date: spaces, punctuation, and the words for year,
-// month and day that Chinese, Japanese and Korean put behind the number.
-func isDateSeparator(r rune) bool {
-	switch r {
-	case '年', '月', '日', '년', '월', '일':
-		return true
-	}
-	return unicode.IsPunct(r) || unicode.IsSpace(r)
 }

@@ -33,29 +33,34 @@ const (
 	NumKeys = iota
 )
 
-// Problem says why a value has no normal form. The zero value means that it has one.
+// Problem says why a value has no normal form, or what is doubtful about the one it has. The zero value means that all
+// is well.
 type Problem uint8
 
 // The problems. Only [Digest] is a mistake of the program; the others happen with what people type.
 const (
-	None        Problem = iota
-	Empty               // nothing usable is left
-	TooLong             // more than MaxLen bytes
-	Encoding            // not UTF-8
-	Digest              // a digest other than SHA-256
-	EmailForm           // not plausibly an address
-	PhoneLength         // fewer than 7 or more than 15 digits
-	NoLetter            // a name or city without a letter
-	GenderWord          // not a word for female or male
-	DateForm            // not readable as a date with a four-digit year
-	Calendar            // a day the calendar does not have
-	DateRange           // before 1900 or in the future
-	StateName           // no state of the United States
-	ZipForm             // not a postal code
-	CountryName         // no country
+	None          Problem = iota
+	Empty                 // nothing usable is left
+	TooLong               // more than MaxLen bytes
+	Encoding              // not UTF-8
+	Digest                // a digest other than SHA-256
+	EmailForm             // not plausibly an address
+	PhoneLength           // fewer than 7 or more than 15 digits
+	NoLetter              // a name or city without a letter
+	GenderWord            // not a word for female or male
+	DateForm              // not readable as a date with a four-digit year
+	Calendar              // a day the calendar does not have
+	DateRange             // before 1900 or in the future
+	StateName             // no state of the country, or two
+	ZipForm               // not a postal code
+	CountryName           // no country
+	PhoneNational         // a phone number that may lack its country code; it has a normal form all the same
 
 	NumProblems = iota
 )
+
+// Doubt reports whether the value has a normal form in spite of the problem.
+func (p Problem) Doubt() bool { return p == PhoneNational }
 
 const (
 	// MaxLen is the most bytes a value, and its normal form, may have. No honest value comes near it.
@@ -79,8 +84,8 @@ type Context struct {
 }
 
 // Append appends the normal form of s, a value of the given kind, to dst. When s is a SHA-256 digest already, that
-// digest in lower case is appended instead and hashed is true. With a problem dst is returned as it was. ASCII input
-// costs no allocation beyond growing dst.
+// digest in lower case is appended instead and hashed is true. With a problem other than a [Problem.Doubt] dst is
+// returned as it was. ASCII input costs no allocation beyond growing dst.
 func Append(dst []byte, key Key, s string, in *Context) (out []byte, hashed bool, p Problem) {
 	s = Trim(s)
 	if len(s) > MaxLen {
@@ -96,7 +101,9 @@ func Append(dst []byte, key Key, s string, in *Context) (out []byte, hashed bool
 			}
 			return dst, true, None
 		case otherDigest:
-			return dst, false, Digest
+			if key != ExternalID { // whose form is the caller's: a UUID without dashes is no digest
+				return dst, false, Digest
+			}
 		}
 	}
 	ascii := isASCII(s)
@@ -115,7 +122,7 @@ func Append(dst []byte, key Key, s string, in *Context) (out []byte, hashed bool
 	case Email:
 		out, p = appendEmail(dst, s, ascii)
 	case Phone:
-		out, p = appendPhone(dst, s)
+		out, p = appendPhone(dst, s, in.Country)
 	case FirstName, LastName, City:
 		out, p = appendName(dst, s, ascii)
 	case Gender:
@@ -138,16 +145,16 @@ func Append(dst []byte, key Key, s string, in *Context) (out []byte, hashed bool
 		out = append(dst, s...)
 	}
 	switch n := len(out) - start; {
-	case p != None:
+	case p != None && !p.Doubt():
 		return dst, false, p
 	case n == 0:
 		return dst, false, Empty
 	case n > MaxLen:
 		return dst, false, TooLong
-	case n >= shortestDigest && digest(out[start:]) != noDigest:
+	case n >= shortestDigest && key != ExternalID && digest(out[start:]) != noDigest:
 		return dst, false, Digest // one with something between its digits
 	}
-	return out, false, None
+	return out, false, p
 }
 
 // Trim removes white space, control characters and invisible formatting characters from both ends of s.
@@ -268,22 +275,8 @@ func isAddressSymbol(c byte) bool {
 	return false
 }
 
-// appendPhone: digits only, with the country code the caller gives, without leading zeros.
-func appendPhone(dst []byte, s string) ([]byte, Problem) {
-	const shortest, longest = 7, 15 // the longest is E.164's
-	start := len(dst)
-	for i := range len(s) {
-		if c := s[i]; '1' <= c && c <= '9' || c == '0' && len(dst) > start {
-			dst = append(dst, c)
-		}
-	}
-	if n := len(dst) - start; n != 0 && (n < shortest || n > longest) {
-		return dst, PhoneLength
-	}
-	return dst, None
-}
-
-// appendName: lower case, no punctuation, symbols or spaces; letters and digits of every script stay.
+// appendName: lower case, no punctuation, symbols or spaces; letters and digits of every script stay, and the joiners
+// between letters.
 func appendName(dst []byte, s string, ascii bool) ([]byte, Problem) {
 	start := len(dst)
 	dst = appendLetters(dst, s, ascii)
@@ -311,103 +304,11 @@ func appendLetters(dst []byte, s string, ascii bool) []byte {
 		return dst
 	}
 	kept := strings.Map(func(r rune) rune {
-		if isText(r) {
+		if isText(r) || isJoiner(r) {
 			return r
 		}
 		return -1
 	}, s)
 	// What was taken out may have stood between a letter and its accent.
-	return append(dst, compose(kept)...)
-}
-
-// appendGender: f or m.
-func appendGender(dst []byte, s string, ascii bool) ([]byte, Problem) {
-	start := len(dst)
-	dst = appendLetters(dst, s, ascii)
-	var initial byte
-	switch string(dst[start:]) {
-	case "":
-		return dst, None
-	case "f", "female", "woman", "women", "girl", "lady", "feminine",
-		"she", "her", "hers", "sheher", "sheherhers", "mrs", "ms", "miss", "madam":
-		initial = 'f'
-	case "m", "male", "man", "men", "boy", "gentleman", "masculine",
-		"he", "him", "his", "hehim", "hehimhis", "mr", "mister", "sir":
-		initial = 'm'
-	default:
-		return dst, GenderWord
-	}
-	return append(dst[:start], initial), None
-}
-
-// appendState: two letters for states of the United States and provinces of Canada, given by code or name; elsewhere
-// lower case without punctuation and spaces, since names such as Florida are places of other countries too.
-func appendState(dst []byte, s string, ascii bool, country string) ([]byte, Problem) {
-	start := len(dst)
-	dst = appendLetters(dst, s, ascii)
-	name := dst[start:]
-	code := ""
-	if usPostal(country) || country == "" {
-		code = usState(string(name))
-		if code == "" && len(name) == 4 && string(name[:2]) == "us" {
-			code = usState(string(name[2:])) // ISO 3166-2: US-CA
-		}
-	}
-	if code == "" && (country == "ca" || country == "") {
-		code = province(string(name))
-		if code == "" && len(name) == 4 && string(name[:2]) == "ca" {
-			code = province(string(name[2:])) // CA-ON
-		}
-	}
-	switch {
-	case code != "":
-		return append(dst[:start], code...), None
-	case country == "us" && len(name) > 0:
-		return dst, StateName
-	}
-	return dst, None
-}
-
-// appendZip: lower case letters and digits, nothing between them; the first five digits in the United States.
-func appendZip(dst []byte, s, country string) ([]byte, Problem) {
-	const zip5, zip9, shortest, longest = 5, 9, 2, 16
-	start := len(dst)
-	dash, digits := -1, 0 // what stood before the first dash; how many digits there are
-	for _, r := range s {
-		switch c := lowerAlnum(r); {
-		case c != 0:
-			dst = append(dst, c)
-			if c <= '9' {
-				digits++
-			}
-		case dash < 0 && (r == '-' || r >= utf8.RuneSelf && unicode.Is(unicode.Pd, r)):
-			dash = len(dst) - start
-		case isText(r):
-			return dst, ZipForm // no postal code has other letters
-		}
-	}
-	n := len(dst) - start
-	switch {
-	case n == 0:
-		return dst, None
-	case n < shortest || n > longest || digits == 0:
-		return dst, ZipForm
-	case usPostal(country):
-		if digits < zip5 || digits != n {
-			return dst, ZipForm
-		}
-		return dst[:start+zip5], None
-	case country == "" && dash == zip5 && n == zip9 && digits == n:
-		return dst[:start+zip5], None // ZIP+4, by its look
-	}
-	return dst, None
-}
-
-// usPostal reports whether addresses in the country have a state and a ZIP code of the United States.
-func usPostal(country string) bool {
-	switch country {
-	case "us", "as", "gu", "mp", "pr", "um", "vi":
-		return true
-	}
-	return false
+	return append(dst, compose(withoutStrayJoiners(kept))...)
 }

@@ -58,7 +58,7 @@ func TestCountry_KnowsNoOthers(t *testing.T) {
 	}
 	require.Equal(t, 249+3, known, "ISO's codes, UK, EL and XK")
 	for _, s := range []string{
-		"", " ", "the", "840", "Deutschland", "u\xffs", strings.Repeat("us", 1000), "u1s", "ус", "us\u0430", "us 中国", "us Ⅷ",
+		"", " ", "the", "840", "u\xffs", strings.Repeat("us", 1000), "u1s", "ус", "us\u0430", "us 中国", "us Ⅷ",
 		"u" + strings.Repeat(".", normalize.MaxLen) + "s",
 	} {
 		require.Empty(t, normalize.Country(s), s)
@@ -121,7 +121,8 @@ func TestAppend_Problems(t *testing.T) {
 		{normalize.City, strings.Repeat("Ⱥ", normalize.MaxLen/2), "", normalize.TooLong},              // Ⱥ is longer in lower case
 		{normalize.Email, "\xff", "", normalize.Encoding},
 		{normalize.ExternalID, "\xff", "", normalize.Encoding},
-		{normalize.ExternalID, strings.Repeat("d", 32), "", normalize.Digest},
+		{normalize.ExternalID, strings.Repeat("d", 32), "", normalize.None},
+		{normalize.Email, strings.Repeat("d", 32), "", normalize.Digest},
 		{normalize.City, strings.Repeat("dd ", 16), "", normalize.Digest},
 		{normalize.LastName, strings.Repeat("d-d", 32), "", normalize.Digest},
 		{normalize.Email, "a@b", "", normalize.EmailForm},
@@ -132,7 +133,9 @@ func TestAppend_Problems(t *testing.T) {
 		{normalize.BirthDate, "19900231", "", normalize.Calendar},
 		{normalize.BirthDate, "18000101", "", normalize.DateRange},
 		{normalize.State, "x", "us", normalize.StateName},
-		{normalize.State, "x", "ca", normalize.None},
+		{normalize.State, "x", "ca", normalize.StateName},
+		{normalize.State, "x", "gu", normalize.None},
+		{normalize.State, "x", "de", normalize.None},
 		{normalize.State, "-", "us", normalize.Empty},
 		{normalize.Zip, "x", "", normalize.ZipForm},
 		{normalize.Zip, "1234", "us", normalize.ZipForm},
@@ -257,9 +260,12 @@ func FuzzAppend(f *testing.F) {
 		"94025-1234", "Trinidad & Tobago", "User-1", "ΑΝΤΩΝΙΟΣ", "İ\u0323x", "Vale-\u0301ry", "J\u030c", "１２３-٤٥٦٧",
 		"\u200b\ufeff\u202e", "ΑΣ\u0345Β", "\u1100\u1161\u11a8", "Ⱥ", "\u037e\u1fef\u0387", "1997年2月16日", "st", "\u0344\u0301",
 		strings.Repeat("0f", 32), strings.Repeat("0F", 32) + ".AQQCAQIB", strings.Repeat("0f", 16), "\xff", "\U000e0001a",
-		"a" + strings.Repeat("\u0301", 40), "\u034fa\u0315\u0300",
+		"a" + strings.Repeat("\u0301", 40), "\u034fa\u0315\u0300", "940251-1234", "2139.0", "4091-6433", "New York (NY)",
+		"Los Angeles CA", "Province de Québec", "N.-É.", "1991-05-26T00:00+02:00[Europe/Berlin]", "030 901820", "011 44 20",
+		"🇩🇪 Germany", "Korea, Republic of", "Áo", "علی\u200cرضا",
 	} {
 		f.Add(uint8(i), s, "us")
+		f.Add(uint8(normalize.State), s, "ca")
 		f.Add(uint8(i+3), s, "")
 	}
 	f.Add(uint8(normalize.Email), "a"+strings.Repeat("\u0316\u0344", 9)+"@b.co", "")
@@ -267,7 +273,7 @@ func FuzzAppend(f *testing.F) {
 		key := normalize.Key(kind % normalize.NumKeys)
 		in := normalize.Context{Country: normalize.Country(country), Now: today}
 		once, hashed, p := normalize.Append(nil, key, s, &in)
-		if p != normalize.None {
+		if p != normalize.None && !p.Doubt() {
 			require.Empty(t, once)
 			require.Less(t, p, normalize.Problem(normalize.NumProblems))
 			return
@@ -276,8 +282,11 @@ func FuzzAppend(f *testing.F) {
 		require.LessOrEqual(t, len(once), normalize.MaxLen)
 		require.True(t, utf8.Valid(once))
 
+		if key == normalize.Phone {
+			in.Country = "" // without its + a number may look like one of that country
+		}
 		twice, hashedTwice, p := normalize.Append(nil, key, string(once), &in)
-		require.Equal(t, normalize.None, p, "%q", once)
+		require.True(t, p == normalize.None || p.Doubt(), "%q", once)
 		require.Equal(t, string(once), string(twice), "the normal form of %q", s)
 		require.Equal(t, hashed, hashedTwice)
 

@@ -36,7 +36,8 @@ func lowerAlnum(r rune) byte {
 // isText reports whether r is a letter, a mark on one, or a number, in any script.
 func isText(r rune) bool { return unicode.In(r, unicode.L, unicode.M, unicode.N) }
 
-// fold returns s, which is valid UTF-8, in lower case and in composed form (NFC), without the characters nobody sees.
+// fold returns s, which is valid UTF-8, in lower case and in composed form (NFC), without the characters nobody sees
+// but for joiners, which decide how the letters beside them look.
 // Full-width characters become the ASCII ones they stand for, and with digits set the decimal digits of every script
 // become 0 to 9.
 func fold(s string, digits bool) string {
@@ -46,7 +47,7 @@ func fold(s string, digits bool) string {
 		switch {
 		case '\uFF01' <= r && r <= '\uFF5E':
 			r -= '\uFF01' - '!'
-		case r >= utf8.RuneSelf && isInvisible(r):
+		case r >= utf8.RuneSelf && isInvisible(r) && !isJoiner(r):
 			continue
 		case r >= utf8.RuneSelf && digits:
 			r = asciiDigit(r)
@@ -81,6 +82,29 @@ func limitMarks(s string) string {
 // hyphens, byte order marks, variation selectors, fillers.
 func isInvisible(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+}
+
+// isJoiner reports whether r is the zero-width joiner or non-joiner, with which Persian, Kurdish and Sinhala spell.
+func isJoiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
+
+// withoutStrayJoiners removes the joiners that do not stand between letters.
+func withoutStrayJoiners(s string) string {
+	if !strings.ContainsFunc(s, isJoiner) {
+		return s
+	}
+	var b strings.Builder
+	last := ' '
+	for i, r := range s {
+		if isJoiner(r) {
+			next, _ := utf8.DecodeRuneInString(s[i+utf8.RuneLen(r):])
+			if !unicode.In(last, unicode.L, unicode.M) || !unicode.IsLetter(next) {
+				continue
+			}
+		}
+		b.WriteRune(r)
+		last = r
+	}
+	return b.String()
 }
 
 // asciiDigit returns 0 to 9 for a decimal digit of any script, and other runes as they are.
@@ -136,14 +160,4 @@ func isCaseIgnorable(r rune) bool {
 		return true
 	}
 	return unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf, unicode.Lm, unicode.Sk)
-}
-
-// withoutMarks takes the accents off s.
-func withoutMarks(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.M, r) {
-			return -1
-		}
-		return r
-	}, norm.NFD.String(s))
 }
