@@ -75,10 +75,17 @@ func pageActivityParams(name string) (shape, bool) {
 // isCommon reports whether Graph takes the parameter on every edge.
 func isCommon(name string) bool {
 	switch name {
-	case "debug", "format", "date_format", "locale", "method", "pretty", "suppress_http_code":
+	case "debug", "format", "date_format", "fields", "id", "locale", "method", "pretty", "suppress_http_code":
 		return true
 	}
 	return false
+}
+
+// nodeID judges the ID of the node in the body, where Meta's SDKs repeat the one in the path.
+func (i *inspection) nodeID() {
+	if id := i.text("id"); id != "" && id != i.call.ObjectID {
+		i.problem("id", "conflict", "is not the ID in the path")
+	}
 }
 
 // get returns the first parameter with this name.
@@ -118,6 +125,7 @@ func (i *inspection) repeated() {
 // shapes checks every parameter against the edge's list.
 func (i *inspection) shapes(known func(string) (shape, bool)) {
 	i.repeated()
+	i.nodeID()
 	for k := range i.list {
 		p := &i.list[k]
 		base, _, bracketed := strings.Cut(p.name, "[")
@@ -129,7 +137,7 @@ func (i *inspection) shapes(known func(string) (shape, bool)) {
 			i.problem(p.name, "unknown", "the edge has no such parameter")
 		case p.in == "file" && p.name != "custom_events_file":
 			i.problem(p.name, "file", "must not be a file")
-		case p.val.kind == kindNull || p.val.kind == kindString && p.val.text == "":
+		case p.val.kind == kindString && p.val.text == "":
 			i.problem(p.name, "empty", "sent without a value; leave it out")
 		case ok:
 			i.shape(p, s)
@@ -154,7 +162,9 @@ func (i *inspection) shape(p *param, s shape) {
 		}
 	case shapeFlag:
 		switch {
-		case v.text == "0" || v.text == "1":
+		case v.text == "0" || v.text == "1" || v.kind == kindBool:
+		case v.text == "true" || v.text == "false":
+			i.tolerate(p.name, "flag", "want 0 or 1")
 		case strings.EqualFold(v.text, "true") || strings.EqualFold(v.text, "false"):
 			i.problem(p.name, "flag", "want 0 or 1")
 		default:
@@ -212,12 +222,20 @@ func (i *inspection) seconds(field string, t float64) {
 	}
 }
 
-// bothFlags notes missing tracking flags: the guides want both on every call, the reference requires neither.
+// bothFlags notes missing tracking flags: the guides want both on every call, the reference requires neither, and the
+// mobile SDKs leave that of the advertiser out when they have no ID it could be about.
 func (i *inspection) bothFlags() {
-	for _, name := range [...]string{"advertiser_tracking_enabled", "application_tracking_enabled"} {
-		if !i.given(name) {
-			i.problem(name, "required", "the guides require the flag on every call")
-		}
+	const advertiser, application, message = "advertiser_tracking_enabled", "application_tracking_enabled",
+		"the guides require the flag on every call"
+	switch {
+	case i.given(advertiser):
+	case i.given("sdk") && !i.given("advertiser_id"):
+		i.tolerate(advertiser, "required", message)
+	default:
+		i.problem(advertiser, "required", message)
+	}
+	if !i.given(application) {
+		i.problem(application, "required", message)
 	}
 }
 

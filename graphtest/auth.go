@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,12 +41,15 @@ func (i *inspection) authenticate() {
 		credential := true
 		switch p.name {
 		case "access_token":
+			if p.val.kind == kindNull {
+				break
+			}
 			tokens = append(tokens, value)
 			i.secret(value)
 			in := "body"
 			if p.in == "query" {
 				in = "query"
-				i.problem(p.name, "token-in-query", "a token in the URL leaks into logs; send it in the Authorization header")
+				i.tolerate(p.name, "token-in-query", "a token in the URL leaks into logs; send it in the Authorization header")
 			}
 			if c.TokenIn == "" {
 				c.TokenIn = in
@@ -67,7 +71,7 @@ func (i *inspection) authenticate() {
 			shown = Redacted
 		}
 		c.Fields = append(c.Fields, Field{In: p.in, Name: p.name, Value: shown})
-		if !credential {
+		if !credential && p.val.kind != kindNull { // null is what some clients send for nothing
 			kept = append(kept, p)
 		}
 	}
@@ -75,8 +79,11 @@ func (i *inspection) authenticate() {
 	if len(tokens) > 0 {
 		i.auth.token = tokens[0]
 	}
-	if len(tokens) > 1 {
-		i.problem("access_token", "twice", "the token was sent more than once")
+	switch same := slices.Compact(slices.Clone(tokens)); {
+	case len(same) > 1:
+		i.problem("access_token", "twice", "more than one token was sent")
+	case len(tokens) > 1:
+		i.tolerate("access_token", "twice", "the token was sent more than once")
 	}
 	if i.edge != nil {
 		i.checkToken()

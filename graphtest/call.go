@@ -93,6 +93,9 @@ type Problem struct {
 	Message string
 	Code    int
 	Subcode int
+
+	// Tolerated marks a habit of Meta's own SDKs, such as a token in the URL: Check and WithStrict let it pass.
+	Tolerated bool
 }
 
 // String returns the problem on one line.

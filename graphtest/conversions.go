@@ -12,6 +12,7 @@ const maxConversions = 1000 // entries of data in one call
 // checkConversions judges POST /{dataset}/events. The edge is all or nothing: the first invalid event refuses the call.
 func checkConversions(i *inspection) {
 	i.repeated()
+	i.nodeID()
 	for k := range i.list {
 		p := &i.list[k]
 		switch p.name {
@@ -75,6 +76,7 @@ func (i *inspection) conversion(at string, n *node) {
 	if n.twice != "" {
 		i.problem(at+"."+n.twice, "twice", "the key occurs more than once")
 	}
+	n.dropNulls()
 	e := Event{
 		Name: n.str("event_name"), ID: n.str("event_id"), Source: n.str("action_source"), Channel: n.str("messaging_channel"),
 	}
@@ -137,7 +139,7 @@ func (i *inspection) conversionField(field, key string, v *node) {
 			"attribution_model", "attr_window", "attribution_value", "attribution_source", "touchpoint_type", "touchpoint_ts",
 			"attribution_method", "decline_reason", "auditing_token", "linkage_key", "touchpoint_id", "attribution_setting",
 			"total_credit", "partner_client_id")
-	case "opt_out":
+	case "opt_out", "advertiser_tracking_enabled": // the latter is the Node SDK's, beside the one in app_data
 		if v.kind != kindBool {
 			i.problem(field, "bool", "want true or false")
 		}

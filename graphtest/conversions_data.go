@@ -27,6 +27,9 @@ func (i *inspection) userData(field string, n *node, e *Event) {
 				if key == "external_id" && hash.kind == kindString && hash.text != "" {
 					continue // hashing is only recommended
 				}
+				if key == "external_id" && hash.kind == kindNumber && v.kind == kindArray {
+					continue // the PHP SDK makes numbers of digits
+				}
 				if hash.kind != kindString || !isMarkedHash(hash.text) {
 					i.problem(at, "hash", "want SHA-256 as 64 lower-case hex digits")
 				}
@@ -53,7 +56,7 @@ func (i *inspection) userData(field string, n *node, e *Event) {
 				i.problem(at, "unexpected", "leave it out of a messaging event")
 			}
 			i.wantText(at, v)
-		case "ctwa_clid", "subscription_id", "fb_login_id", "madid", "anon_id":
+		case "ctwa_clid", "subscription_id", "fb_login_id", "madid", "anon_id", "app_user_id":
 			i.wantText(at, v)
 		default:
 			i.problem(at, "unknown", "there is no such user data key")
@@ -268,8 +271,8 @@ func (i *inspection) appData(at string, n *node, e *Event) {
 				i.problem(field+"."+key, "flag", "want 0 or 1")
 			}
 		case "extinfo": // below
-		case "campaign_ids", "device_token", "install_referrer", "installer_package", "receipt_data", "vendor_id",
-			"windows_attribution_id":
+		case "app_user_id", "campaign_ids", "device_token", "install_referrer", "installer_package", "receipt_data",
+			"vendor_id", "windows_attribution_id":
 			i.wantText(field+"."+key, v)
 		case "url_schemes":
 			if v.kind != kindArray || !allOf(v.items, kindString) {
@@ -285,11 +288,15 @@ func (i *inspection) appData(at string, n *node, e *Event) {
 		}
 	}
 	info, ok := data.get("extinfo")
-	if !ok || info.kind != kindArray {
+	if !ok {
+		info = &node{}
+	}
+	items, ok := info.slots()
+	if !ok {
 		i.refuse(100, 2804043, field+".extinfo", "required", "an app event needs extinfo as an array")
 		return
 	}
-	i.deviceInfo(field+".extinfo", info.items, func(field, rule, message string) {
+	i.deviceInfo(field+".extinfo", items, func(field, rule, message string) {
 		i.refuse(100, 2804043, field, rule, message)
 	})
 }

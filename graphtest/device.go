@@ -2,6 +2,7 @@ package graphtest
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -41,7 +42,7 @@ func (i *inspection) checkUD() bool {
 		default:
 			i.problem(field, "unknown", "there is no such user data key")
 		}
-		if v.kind != kindString || !isHash(v.text) {
+		if v.kind != kindString || !areHashes(v.text) {
 			i.problem(field, "hash", "want SHA-256 as 64 lower-case hex digits; Meta ignores anything else")
 		}
 		if values[key] {
@@ -75,6 +76,18 @@ func (i *inspection) checkUD() bool {
 	return len(values) > 0
 }
 
+// areHashes reports whether s is a hash, or a few with commas between them, as the Android SDK joins those of one key.
+func areHashes(s string) bool {
+	const most = 5
+	n := 0
+	for hash := range strings.SplitSeq(s, ",") {
+		if n++; n > most || !isHash(hash) {
+			return false
+		}
+	}
+	return true
+}
+
 // checkExtInfo judges the extended info of a device, or the single "mb1" of a Messenger bot.
 func (i *inspection) checkExtInfo() {
 	const field = "extinfo"
@@ -87,12 +100,13 @@ func (i *inspection) checkExtInfo() {
 	}
 	p, _ := i.get(field)
 	info, err := p.val.nested()
-	if err != nil || info.kind != kindArray {
+	items, ok := info.slots()
+	if err != nil || !ok {
 		i.refuse(100, 0, field, "array", "must be a JSON array")
 		return
 	}
-	if len(info.items) > 0 && info.items[0].text == "mb1" {
-		if len(info.items) != 1 {
+	if len(items) > 0 && items[0].text == "mb1" {
+		if info.kind == kindArray && len(items) != 1 {
 			i.problem(field, "mb1", `"mb1" stands alone`)
 		}
 		for _, name := range [...]string{"page_id", "page_scoped_user_id"} {
@@ -105,16 +119,40 @@ func (i *inspection) checkExtInfo() {
 	if thread {
 		i.problem(field, "mb1", `a bot's call needs ["mb1"]`)
 	}
-	i.deviceInfo(field, info.items, func(field, rule, message string) { i.problem(field, rule, message) })
+	i.deviceInfo(field, items, func(field, rule, message string) { i.problem(field, rule, message) })
 }
 
-// deviceInfo checks the sixteen slots of extended device info.
+// deviceSlots is how many entries extended device info has.
+const deviceSlots = 16
+
+// slots returns the entries of extended device info: the elements of an array, or the members of an object whose keys
+// are their numbers, as the Node SDK sends it, without those that are not set.
+func (n *node) slots() (items []node, ok bool) {
+	if n.kind != kindObject {
+		return n.items, n.kind == kindArray
+	}
+	items = make([]node, deviceSlots)
+	for k, key := range n.keys {
+		slot, err := strconv.Atoi(key)
+		if err != nil || slot < 0 || slot >= len(items) || strconv.Itoa(slot) != key {
+			return nil, false
+		}
+		items[slot] = n.items[k]
+	}
+	return items, true
+}
+
+// deviceInfo checks the sixteen slots of extended device info. Those that are not set may be null, as the Python SDK
+// has it.
 func (i *inspection) deviceInfo(field string, items []node, report func(field, rule, message string)) {
-	if len(items) != 16 {
-		report(field, "length", fmt.Sprintf("want 16 entries, got %d", len(items)))
+	if len(items) != deviceSlots {
+		report(field, "length", fmt.Sprintf("want %d entries, got %d", deviceSlots, len(items)))
 	}
 	for k := range items {
 		at, v := index(field, k), &items[k]
+		if v.kind == kindNull && k != 0 && k != 4 {
+			continue
+		}
 		switch k {
 		case 0:
 			if v.kind != kindString || v.text != "a2" && v.text != "i2" {
@@ -133,8 +171,9 @@ func (i *inspection) deviceInfo(field string, items []node, report func(field, r
 				report(at, "int64", "want an integer")
 			}
 		case 11:
-			if v.kind != kindString || v.text != "" && !isNumber(strings.Replace(v.text, ",", ".", 1)) {
-				report(at, "density", "want a decimal number as a string")
+			decimal := v.kind == kindString && (v.text == "" || isNumber(strings.Replace(v.text, ",", ".", 1)))
+			if v.kind != kindNumber && !decimal {
+				report(at, "density", "want a decimal number")
 			}
 		default:
 			if v.kind != kindString {

@@ -30,7 +30,9 @@
 // and version, content type and encoding, placement and form of the token, appsecret_proof, each parameter's presence,
 // type and values, down to the members of an event, the slots of extinfo and the hashes of user data. What is wrong
 // becomes a [Problem] of the [Call]. What Graph is known to refuse is refused, with Graph's code; what Graph lets pass
-// although it is wrong is only noted, so look at [Server.Problems], call [Server.Check], or give [WithStrict].
+// although it is wrong is only noted, so look at [Server.Problems], call [Server.Check], or give [WithStrict]. What
+// Meta's own SDKs send is not wrong, or a problem that is marked as tolerated: extinfo as an object or with null in it,
+// null parameters, booleans for the tracking flags, the token in the URL.
 //
 // Out of the box any app and any token will do, and /activities needs none, as in Meta's guide. [WithAppID],
 // [WithAppSecret], [WithToken], [WithRequireProof] and [WithDataset] tell the server what to insist on.

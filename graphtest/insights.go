@@ -154,8 +154,8 @@ func applyInsights(i *inspection) []byte {
 		}
 		object, query = run.object, append(slices.Clone(run.params), query...)
 	}
-	rows, ok := g.cfg.rows[object]
-	if !ok {
+	rows := g.cfg.rows[object]
+	if len(g.cfg.rows) == 0 {
 		rows = []string{`{"actions":[{"action_type":"onsite_conversion.lead_grouped","value":"14","7d_click":"12",` +
 			`"1d_view":"2"}],"spend":"88.10","impressions":"4321","date_start":"2026-11-01","date_stop":"2026-11-07"}`}
 	}

@@ -273,3 +273,33 @@ func inspectAny(t *testing.T, s *graphtest.Server) map[string]any {
 	require.NoError(t, json.Unmarshal([]byte(got.body), &out))
 	return out.Data
 }
+
+func TestInsights_RowsBelongToTheirObject(t *testing.T) {
+	t.Parallel()
+	s := setup(graphtest.WithInsights("5", `{"spend":"1"}`), graphtest.WithInsights("act_6", `{"spend":"2"}`))
+	for object, want := range map[string]string{"5": `[{"spend":"1"}]`, "act_6": `[{"spend":"2"}]`, "6": `[]`, "act_5": `[]`, "7": `[]`} {
+		require.JSONEq(t, want, rowsOf(t, s, object), object)
+	}
+
+	// A report's rows are those of its object.
+	start := insights("7")
+	start.method = http.MethodPost
+	require.Equal(t, http.StatusOK, send(t, s, start).status)
+	for range 3 {
+		send(t, s, request{method: "GET", path: "/v26.0/7700000001", token: "canary-token"})
+	}
+	require.JSONEq(t, `[]`, rowsOf(t, s, "7700000001"))
+
+	// Without any, every object has leads to show.
+	require.Contains(t, rowsOf(t, setup(), "7"), "lead_grouped")
+}
+
+// rowsOf returns the data of the first page of the object's insights.
+func rowsOf(t *testing.T, s *graphtest.Server, object string) string {
+	t.Helper()
+	var page struct {
+		Data json.RawMessage `json:"data"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(send(t, s, insights(object)).body), &page))
+	return string(page.Data)
+}

@@ -74,6 +74,11 @@ func (i *inspection) problem(field, rule, message string) {
 	i.note(Problem{Field: field, Rule: rule, Message: message})
 }
 
+// tolerate notes a habit of Meta's own SDKs.
+func (i *inspection) tolerate(field, rule, message string) {
+	i.note(Problem{Field: field, Rule: rule, Message: message, Tolerated: true})
+}
+
 // refuse notes something Graph refuses. The first refusal becomes the answer: Graph reports one error, not a list.
 func (i *inspection) refuse(code, subcode int, field, rule, message string) {
 	i.note(Problem{Field: field, Rule: rule, Message: message, Code: code, Subcode: subcode})

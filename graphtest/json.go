@@ -166,6 +166,22 @@ func (n *node) get(key string) (*node, bool) {
 	return nil, false
 }
 
+// dropNulls removes the members of the object, and of objects in it, that are null: nothing was meant to be sent.
+func (n *node) dropNulls() {
+	if n.kind != kindObject {
+		return
+	}
+	keys, items := n.keys[:0], n.items[:0]
+	for k := range n.items {
+		if n.items[k].kind == kindNull {
+			continue
+		}
+		n.items[k].dropNulls()
+		keys, items = append(keys, n.keys[k]), append(items, n.items[k])
+	}
+	n.keys, n.items = keys, items
+}
+
 func (n *node) has(key string) bool {
 	_, ok := n.get(key)
 	return ok

@@ -119,8 +119,8 @@ func WithDataset(id string, accounts ...string) Option {
 	return func(c *config) { c.datasets[id], c.closedDatasets = slices.Clone(accounts), true }
 }
 
-// WithInsights sets the rows, each a JSON object, that GET /{object}/insights returns. Defaults to one row with
-// fourteen leads.
+// WithInsights sets the rows, each a JSON object, that GET /{object}/insights returns. Once rows are set for one
+// object, others have none. Defaults to one row with fourteen leads for every object.
 func WithInsights(objectID string, rows ...string) Option {
 	return func(c *config) { c.rows[objectID] = slices.Clone(rows) }
 }
@@ -155,8 +155,8 @@ func WithObserver(observe func(Call)) Option { return func(c *config) { c.observ
 // WithMaxCalls sets how many calls are kept; the oldest make room for new ones. Zero keeps none. Defaults to 100,000.
 func WithMaxCalls(n int) Option { return func(c *config) { c.maxCalls = max(n, 0) } }
 
-// WithStrict makes [NewServer] fail the test at its end when any call had a Problem. Defaults to off, so that tests of
-// wrong calls can look at the problems themselves.
+// WithStrict makes [NewServer] fail the test at its end when any call had a Problem, but for those that are Tolerated:
+// what Meta's own SDKs send passes. Defaults to off, so that tests of wrong calls can look at the problems themselves.
 func WithStrict() Option { return func(c *config) { c.strict = true } }
 
 // serve returns the version that answers a call for version, and false when there is none.
