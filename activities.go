@@ -118,6 +118,13 @@ const (
 	kindAppLink      = "DEFERRED_APP_LINK"
 )
 
+const permissionActivities = "use the app token, or a user token of someone with a role on the app"
+
+var (
+	opLogActivity = declare(operation{name: "log activity", permission: permissionActivities})
+	opLogInstall  = declare(operation{name: "log install", permission: permissionActivities})
+)
+
 // LogActivity sends the events of a to POST /{app}/activities. It works without an access token; the app token, made
 // from [WithAppSecret], is used when the client has nothing else for [ScopeApp].
 //
@@ -125,6 +132,9 @@ const (
 // failed, the error is a [*PartialError]. Errors are otherwise a [*ValidationError], a [*GraphError] or a
 // [*CallError].
 func (c *Client) LogActivity(ctx context.Context, a *Activity) (*ActivityResult, error) {
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
 	if a == nil {
 		return nil, nilCall(opLogActivity)
 	}
@@ -157,7 +167,10 @@ func (c *Client) LogInstall(ctx context.Context, in *Install) (*ActivityResult, 
 }
 
 // sendOne makes a call without events, in one request.
-func (c *Client) sendOne(ctx context.Context, op string, call activityCall) (*ActivityResult, error) {
+func (c *Client) sendOne(ctx context.Context, op *operation, call activityCall) (*ActivityResult, error) {
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
 	if err := call.validate(time.Now()); err != nil {
 		return nil, err
 	}
@@ -212,8 +225,8 @@ func (in *Install) Warnings() []Issue {
 	return call.warnings()
 }
 
-func nilCall(op string) error {
-	return &ValidationError{Issues: []Issue{{Rule: RuleRequired, Message: op + ": the call is nil"}}}
+func nilCall(op *operation) error {
+	return &ValidationError{Issues: []Issue{{Rule: RuleRequired, Message: op.name + ": the call is nil"}}}
 }
 
 // activityCall is what Activity, Install and AppLinkQuery have in common: one call to /activities.
@@ -467,12 +480,12 @@ func (a *activityCall) appForm() (*appForm, error) {
 	return form, nil
 }
 
-func (c *Client) activityRequest(op string, body []byte, clientIP netip.Addr, related ID) *request {
+func (c *Client) activityRequest(op *operation, body []byte, clientIP netip.Addr, related ID) *request {
 	return &request{
 		op:       op,
 		method:   http.MethodPost,
-		path:     []string{string(c.appID), string(EdgeActivities)},
-		version:  c.graphVersion(),
+		node:     c.appID,
+		edge:     string(EdgeActivities),
 		scope:    Scope{Kind: ScopeApp, ID: c.appID},
 		noToken:  true,
 		encoding: formEncoding,
@@ -480,50 +493,6 @@ func (c *Client) activityRequest(op string, body []byte, clientIP netip.Addr, re
 		clientIP: clientIP,
 		related:  related,
 	}
-}
-
-func (c *Client) graphVersion() string {
-	if c.version != "" {
-		return c.version
-	}
-	return DefaultGraphVersion
-}
-
-// PartialError is a call whose events travelled in several requests, one of which failed. The events before it were
-// accepted, those after it were not sent. It unwraps to what became of the failed request.
-type PartialError struct {
-	// Accepted is how many events, from the first on, Graph accepted: repeat the call with Events[Accepted:].
-	Accepted int
-
-	// Failed is the end of the failed request: events [Accepted, Failed) were in it.
-	Failed int
-
-	// Total is how many events the call had.
-	Total int
-
-	// Err is what became of the failed request: a *GraphError or a *CallError.
-	Err error
-}
-
-// Error names the events of each fate.
-func (e *PartialError) Error() string {
-	if e == nil || e.Err == nil {
-		return "appevents: some events were not accepted"
-	}
-	text := "appevents: events [0," + strconv.Itoa(e.Accepted) + ") accepted, [" + strconv.Itoa(e.Accepted) + "," +
-		strconv.Itoa(e.Failed) + ") failed"
-	if e.Failed < e.Total {
-		text += ", the rest not sent"
-	}
-	return text + ": " + e.Err.Error()
-}
-
-// Unwrap returns Err.
-func (e *PartialError) Unwrap() error {
-	if e == nil {
-		return nil
-	}
-	return e.Err
 }
 
 // sendEvents sends events in requests of bounded size, in order, and stops at the first that fails.

@@ -33,6 +33,8 @@ type AppLinkQuery struct {
 	Extra map[string]string
 }
 
+var opDeferredAppLink = declare(operation{name: "look up deferred app link", permission: permissionActivities})
+
 // DeferredAppLink asks POST /{app}/activities where an app that was just installed should open: the link behind the ad
 // that led to the installation, which the app could not follow before it was there. Ask once, on the first start.
 //

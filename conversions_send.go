@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -72,88 +70,37 @@ type ConversionsResult struct {
 	Messages []string `json:"messages,omitzero"`
 }
 
-// ConversionFailure is a conversion that was not accepted.
-type ConversionFailure struct {
-	// Index is its place among the conversions of the call.
-	Index int
+var opSendConversions = declare(operation{
+	name: sendConversions,
+	permission: "needs page_events (Messenger), instagram_manage_events (Instagram) or " +
+		"whatsapp_business_manage_events (WhatsApp)",
+	subcodes: conversionSubcodes,
+})
 
-	// Err says why. [OutcomeOf] tells what became of it: not sent ([*ValidationError], [*CallError]), refused
-	// ([*GraphError]), or unknown ([ErrUnknownOutcome]).
-	Err error
-}
-
-// sharesErr reports whether two failures have the very same error, as those of one request do.
-func (f ConversionFailure) sharesErr(o ConversionFailure) bool {
-	return f.Err == o.Err //nolint:errorlint // identity is what counts
-}
-
-// ConversionsError is the error of a call some of whose conversions were not accepted. [errors.Is] and [errors.As]
-// look through all failures; [OutcomeOf] says unknown if any of them is.
-type ConversionsError struct {
-	Total  int                 // how many conversions the call had
-	Failed []ConversionFailure // by index
-}
-
-// Error counts the failures and names the first of them, one line in all.
-func (e *ConversionsError) Error() string {
-	if e == nil || len(e.Failed) == 0 {
-		return "appevents: some conversions were not accepted"
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "appevents: %s: %d of %d not accepted: ", opSendConversions, len(e.Failed), e.Total)
-	for groups, i := 0, 0; i < len(e.Failed); groups++ {
-		if groups == maxIssuesInText {
-			b.WriteString("; and " + strconv.Itoa(len(e.Failed)-i) + " more")
-			break
-		}
-		if groups > 0 {
-			b.WriteString("; ")
-		}
-		last := i // of the neighbours that failed with the same error
-		for last+1 < len(e.Failed) && e.Failed[last+1].sharesErr(e.Failed[i]) &&
-			e.Failed[last+1].Index == e.Failed[last].Index+1 {
-			last++
-		}
-		b.WriteString("conversions[" + strconv.Itoa(e.Failed[i].Index) + "]")
-		if last > i {
-			b.WriteString(" to [" + strconv.Itoa(e.Failed[last].Index) + "]")
-		}
-		b.WriteString(": " + failureText(e.Failed[i].Err))
-		i = last + 1
-	}
-	return b.String()
-}
-
-// failureText is the text of an error without what ConversionsError said before.
-func failureText(err error) string {
-	if err == nil {
-		return "not accepted"
-	}
-	text := strings.TrimPrefix(err.Error(), "appevents: ")
-	return cut(strings.TrimPrefix(text, opSendConversions+": "), maxErrorText/maxIssuesInText)
-}
-
-// Unwrap returns the errors of the failures, each once. What is unknown comes first, because it decides what may be
-// done about the whole.
-func (e *ConversionsError) Unwrap() []error {
-	if e == nil {
-		return nil
-	}
-	var unknown, others []error
-	for i, failure := range e.Failed {
-		switch {
-		case i > 0 && failure.sharesErr(e.Failed[i-1]), failure.Err == nil:
-		case OutcomeOf(failure.Err) == OutcomeUnknown:
-			unknown = append(unknown, failure.Err)
-		default:
-			others = append(others, failure.Err)
-		}
-	}
-	if len(unknown) > 0 {
-		// For OutcomeOf, which believes a CallError rather than a GraphError.
-		unknown[0] = &CallError{Op: opSendConversions, Outcome: OutcomeUnknown, Err: unknown[0]}
-	}
-	return append(unknown, others...)
+// conversionSubcodes say what is wrong with a conversion. Meta publishes no table: these were seen.
+var conversionSubcodes = map[int]string{
+	2804003: "event_time is more than 7 days ago: too old for Meta",
+	2804004: "event_time is in the future: is the clock right?",
+	2804008: "an element of contents has no id",
+	2804009: "a purchase needs custom_data.value",
+	2804023: "custom_data.value needs a currency",
+	2804030: "the data-processing options must be stated: set Conversion.DataProcessing",
+	2804043: "extinfo is not right: is the OS version missing?",
+	2804050: "user_data fits too many people: add more of it",
+	2804063: "messaging_channel is missing",
+	2804064: "a field is not allowed for conversations",
+	2804065: "page_id and the dataset do not belong together: see EnsureDataset",
+	2804066: "event_name is not allowed for this channel",
+	2804069: "page_id is missing",
+	2804073: "page_id and page_scoped_user_id do not belong together",
+	2804075: "ig_sid is missing",
+	2804079: "ig_account_id is missing",
+	2804087: "ctwa_clid is not one that Meta gave out",
+	2804116: "the WhatsApp Business account and the Page are both missing",
+	2804118: "the dataset belongs to another WhatsApp Business account",
+	2804131: "the dataset has no Page: see EnsureDataset",
+	2804132: "the dataset has no WhatsApp Business account",
+	2804133: "the dataset has no Instagram account: see EnsureDataset",
 }
 
 // SendConversions sends conversions to POST /{dataset}/events, in as many requests as it takes: each has at most 1,000
@@ -180,6 +127,9 @@ func (c *Client) SendConversions(
 	ctx context.Context, datasetID string, conversions ...Conversion,
 ) (*ConversionsResult, error) {
 	s := conversionsSender{client: c, dataset: ID(datasetID), result: new(ConversionsResult)}
+	if err := c.ready(); err != nil {
+		return s.result, err
+	}
 	var p problems
 	if len(conversions) == 0 {
 		p.add(field("conversions"), RuleRequired, "must hold at least one conversion")
@@ -356,7 +306,7 @@ func (s *conversionsSender) end(part []encodedConversion, err error) {
 	s.stopped = err
 	if OutcomeOf(err) != OutcomeNotSent {
 		s.stopped = &CallError{
-			Op: opSendConversions, Outcome: OutcomeNotSent, Err: errors.New("an earlier request of the call failed"),
+			Op: opSendConversions.name, Outcome: OutcomeNotSent, Err: errors.New("an earlier request of the call failed"),
 		}
 	}
 }
@@ -364,7 +314,7 @@ func (s *conversionsSender) end(part []encodedConversion, err error) {
 // leave fails a part that was refused as a whole and is not looked into: Graph acted on none of it.
 func (s *conversionsSender) leave(part []encodedConversion, refusal error) {
 	err := &CallError{
-		Op: opSendConversions, Outcome: OutcomeNotSent,
+		Op: opSendConversions.name, Outcome: OutcomeNotSent,
 		Err: fmt.Errorf("refused together with others, and not tried alone: %w", refusal),
 	}
 	for _, c := range part {
@@ -377,8 +327,8 @@ func (s *conversionsSender) send(ctx context.Context, body []byte, n int) error 
 	resp, err := s.client.do(ctx, &request{
 		op:       opSendConversions,
 		method:   http.MethodPost,
-		path:     []string{string(s.dataset), string(EdgeConversions)},
-		version:  s.client.graphVersion(),
+		node:     s.dataset,
+		edge:     string(EdgeConversions),
 		scope:    Scope{Kind: ScopeDataset, ID: s.dataset},
 		encoding: jsonEncoding,
 		body:     body,

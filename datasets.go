@@ -11,6 +11,12 @@ import (
 // maxCachedDatasets bounds the memory of a cache; a platform's Pages fit many times over.
 const maxCachedDatasets = 1 << 16
 
+var opEnsureDataset = declare(operation{
+	name: "ensure dataset",
+	permission: "needs page_events or instagram_manage_events; " +
+		"a token made in Events Manager cannot look up datasets",
+})
+
 // EnsureDataset returns the ID of the dataset that takes the conversions of a Page, Instagram account or WhatsApp
 // Business account, and has Meta make one if there is none: POST /{account}/dataset, which may be repeated. Where that
 // is refused, or its outcome is unknown, it asks for an existing one (GET).
@@ -20,6 +26,9 @@ const maxCachedDatasets = 1 << 16
 //
 // https://developers.facebook.com/docs/marketing-api/conversions-api/business-messaging
 func (c *Client) EnsureDataset(ctx context.Context, account ID) (string, error) {
+	if err := c.ready(); err != nil {
+		return "", err
+	}
 	var p problems
 	account.validate(field("account"), &p)
 	if err := p.err(); err != nil {
@@ -39,11 +48,11 @@ func (c *Client) EnsureDataset(ctx context.Context, account ID) (string, error) 
 // dataset makes or reads the dataset of an account.
 func (c *Client) dataset(ctx context.Context, method string, account ID) (string, error) {
 	resp, err := c.do(ctx, &request{
-		op:      opEnsureDataset,
-		method:  method,
-		path:    []string{string(account), "dataset"},
-		version: c.graphVersion(),
-		scope:   Scope{Kind: ScopePage, ID: account},
+		op:     opEnsureDataset,
+		method: method,
+		node:   account,
+		edge:   "dataset",
+		scope:  Scope{Kind: ScopePage, ID: account},
 	})
 	if err != nil {
 		return "", err
@@ -102,7 +111,7 @@ func (d *DatasetCache) Ensure(ctx context.Context, account ID) (string, error) {
 		select {
 		case <-e.done:
 		case <-ctx.Done():
-			return "", &CallError{Op: opEnsureDataset, Outcome: OutcomeNotSent, Err: ctx.Err()}
+			return "", &CallError{Op: opEnsureDataset.name, Outcome: OutcomeNotSent, Err: ctx.Err()}
 		}
 		if !e.abandoned {
 			return e.id, e.err

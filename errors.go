@@ -3,15 +3,10 @@ package appevents
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/appevents/appevents-go/internal/jsonscan"
-	"github.com/appevents/appevents-go/internal/redact"
 )
 
 // The classes of failure a program branches on, matched with [errors.Is]. A [GraphError] matches by code and subcode
@@ -32,16 +27,145 @@ import (
 //	sent, but no usable answer came back   ErrUnknownOutcome      the event may have been counted: repeat only if
 //	                                                              counting it twice is better than losing it
 var (
-	ErrAuth             = errors.New("access token not accepted")
-	ErrInvalidParameter = errors.New("invalid parameter")
-	ErrNotFound         = errors.New("object not found or not visible")
-	ErrPermission       = errors.New("permission missing")
-	ErrPolicy           = errors.New("blocked by policy")
-	ErrRetired          = errors.New("edge retired by Meta")
-	ErrThrottled        = errors.New("throttled")
-	ErrTransient        = errors.New("transient trouble at Graph")
-	ErrUnknownOutcome   = errors.New("outcome unknown")
+	ErrAuth             = errors.New("appevents: access token not accepted")
+	ErrInvalidParameter = errors.New("appevents: invalid parameter")
+	ErrNoToken          = errors.New("appevents: no access token for this call")
+	ErrNotFound         = errors.New("appevents: object not found or not visible")
+	ErrPermission       = errors.New("appevents: permission missing")
+	ErrPolicy           = errors.New("appevents: blocked by policy")
+	ErrRetired          = errors.New("appevents: edge retired by Meta")
+	ErrThrottled        = errors.New("appevents: throttled")
+	ErrTransient        = errors.New("appevents: transient trouble at Graph")
+	ErrUnknownOutcome   = errors.New("appevents: outcome unknown")
 )
+
+// Outcome says what became of a call that failed.
+type Outcome uint8
+
+// The outcomes of a call. The zero value means that the error at hand says nothing about a call.
+const (
+	OutcomeNone     Outcome = iota
+	OutcomeAccepted         // Graph answered with success
+	OutcomeNotSent          // the request never left completely: Graph cannot have acted on it
+	OutcomeRefused          // Graph, or a gateway before it, answered with a refusal
+	OutcomeUnknown          // it was sent, but no usable answer came back: Graph may have acted on it
+)
+
+// String returns "accepted", "not sent", "refused", "unknown" or "none".
+func (o Outcome) String() string {
+	switch o {
+	case OutcomeAccepted:
+		return "accepted"
+	case OutcomeNotSent:
+		return "not sent"
+	case OutcomeRefused:
+		return "refused"
+	case OutcomeUnknown:
+		return "unknown"
+	default:
+		return "none"
+	}
+}
+
+// OutcomeOf returns what became of the call that failed with err: [OutcomeAccepted] for nil, [OutcomeNotSent],
+// [OutcomeRefused] or [OutcomeUnknown] for errors of this package, and [OutcomeNone] for any other error.
+func OutcomeOf(err error) Outcome {
+	if err == nil {
+		return OutcomeAccepted
+	}
+	var (
+		graph   *GraphError
+		call    *CallError
+		invalid *ValidationError
+	)
+	switch {
+	case errors.As(err, &call): // first: it may hold the GraphError of an earlier request
+		return call.Outcome
+	case errors.As(err, &graph):
+		return graph.Outcome()
+	case errors.As(err, &invalid):
+		return OutcomeNotSent
+	default:
+		return OutcomeNone
+	}
+}
+
+// ConfigError is an option or a configuration field that cannot work. It never repeats a credential.
+type ConfigError struct {
+	// Field names the option or field: "WithTimeout", "WebhookConfig.VerifyToken".
+	Field string
+
+	// Reason says what would be right.
+	Reason string
+}
+
+// Error names the field and the reason.
+func (e *ConfigError) Error() string { return "appevents: " + e.Field + ": " + e.Reason }
+
+// The rules an [Issue] can name. They are stable: code may compare them.
+const (
+	RuleRequired = "required" // the value is missing
+	RuleFormat   = "format"   // the text has the wrong form
+	RuleLength   = "length"   // too long, or too many
+	RuleRange    = "range"    // a number or time outside what is allowed
+	RuleType     = "type"     // a Go type or JSON kind Graph does not take there
+	RuleReserved = "reserved" // a name that belongs to Meta or to a typed field
+	RuleConflict = "conflict" // two values that exclude each other
+	RuleUnknown  = "unknown"  // not one of the allowed values
+)
+
+// Issue is one problem found before anything was sent.
+type Issue struct {
+	// Path names the offending field from the root of the call: "consent.advertiser",
+	// "events[0].params.fb_currency". Parameters appear under their wire names.
+	Path string `json:"path"`
+
+	// Rule is one of the Rule constants.
+	Rule string `json:"rule"`
+
+	// Message says what would be right. It never repeats the value.
+	Message string `json:"message"`
+}
+
+// String returns path, rule and message on one line.
+func (i Issue) String() string {
+	if i.Path == "" {
+		return i.Message + " (" + i.Rule + ")"
+	}
+	return i.Path + ": " + i.Message + " (" + i.Rule + ")"
+}
+
+// ValidationError lists every problem of a call that was refused before a byte was sent. Nothing happened on Meta's
+// side. Find it with [errors.As]:
+//
+//	var invalid *appevents.ValidationError
+//	if errors.As(err, &invalid) { … invalid.Issues … }
+type ValidationError struct {
+	Issues []Issue `json:"issues"`
+}
+
+// maxIssuesInText bounds Error: a batch of a thousand bad events still reads as one line.
+const maxIssuesInText = 5
+
+// Error names the first problems, one line in all.
+func (e *ValidationError) Error() string {
+	if e == nil || len(e.Issues) == 0 {
+		return "appevents: invalid call"
+	}
+	var b strings.Builder
+	b.WriteString("appevents: invalid call: ")
+	for i, issue := range e.Issues {
+		if i == maxIssuesInText {
+			b.WriteString("; and " + strconv.Itoa(len(e.Issues)-i) + " more")
+			break
+		}
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(issue.String())
+	}
+	return b.String()
+}
 
 // CallError is a call that ended without an answer from Graph: no token, a dial or TLS failure, a time-out, a
 // cancelled context. It unwraps to its cause, in which URLs have lost their query and known secrets are blanked, so
@@ -78,7 +202,7 @@ func (e *CallError) Error() string {
 		b.WriteString("not sent: ")
 	}
 	if e.Err != nil {
-		b.WriteString(oneLine(cut(e.Err.Error(), maxErrorText)))
+		b.WriteString(oneLine(cut(withoutPrefix(e.Err), maxErrorText)))
 	} else {
 		b.WriteString("call failed")
 	}
@@ -107,6 +231,10 @@ func (e *CallError) Is(target error) bool {
 type GraphError struct {
 	// Op names the operation: "log activity".
 	Op string `json:"op,omitzero"`
+
+	// Scope is the Page, dataset or ad object that the token had to speak for, where the token is to blame ([ErrAuth]
+	// and [ErrPermission]). It is zero for the app.
+	Scope Scope `json:"-"`
 
 	// StatusCode is the HTTP status. It is always set.
 	StatusCode int `json:"status_code,omitzero"`
@@ -249,22 +377,6 @@ func (e *GraphError) class() error {
 	}
 }
 
-// redact blanks the given secrets in everything an error shows.
-func (e *GraphError) redact(secrets []string) {
-	for _, text := range [...]*string{&e.Message, &e.Type, &e.UserTitle, &e.UserMessage, &e.TraceID, &e.Version} {
-		*text = cut(redact.Text(*text, secrets...), maxErrorBody)
-	}
-	for i, field := range e.BlameFields {
-		e.BlameFields[i] = cut(redact.Text(field, secrets...), maxBlameField)
-	}
-	if len(e.Data) > 0 {
-		e.Data = json.RawMessage(redact.Text(string(e.Data), secrets...))
-	}
-	e.Body = []byte(redact.Text(string(e.Body), secrets...))
-	e.Body = e.Body[:min(len(e.Body), maxErrorBody)]
-	e.cause = redact.Error(e.cause, secrets...)
-}
-
 // authSubcodes say what happened to a token, by subcode of 190 and 102.
 var authSubcodes = map[int]string{
 	458: "the person removed the app: ask for a new login",
@@ -276,77 +388,80 @@ var authSubcodes = map[int]string{
 	492: "the token's owner lost the role on the Page: have someone with the role connect it again",
 }
 
-// conversionSubcodes say what is wrong with a conversion, by subcode of 100. Meta publishes no table: these were seen.
-var conversionSubcodes = map[int]string{
-	2804003: "event_time is more than 7 days ago",
-	2804004: "event_time is in the future: is the clock right?",
-	2804008: "an element of contents has no id",
-	2804009: "a purchase needs custom_data.value",
-	2804023: "custom_data.value needs a currency",
-	2804030: "the data-processing options must be stated: set Conversion.DataProcessing",
-	2804043: "extinfo is not right: is the OS version missing?",
-	2804050: "user_data fits too many people: add more of it",
-	2804063: "messaging_channel is missing",
-	2804064: "a field is not allowed for conversations",
-	2804065: "page_id and the dataset do not belong together: see EnsureDataset",
-	2804066: "event_name is not allowed for this channel",
-	2804069: "page_id is missing",
-	2804073: "page_id and page_scoped_user_id do not belong together",
-	2804075: "ig_sid is missing",
-	2804079: "ig_account_id is missing",
-	2804087: "ctwa_clid is not one that Meta gave out",
-	2804116: "the WhatsApp Business account and the Page are both missing",
-	2804118: "the dataset belongs to another WhatsApp Business account",
-	2804131: "the dataset has no Page: see EnsureDataset",
-	2804132: "the dataset has no WhatsApp Business account",
-	2804133: "the dataset has no Instagram account: see EnsureDataset",
+// An operation is what a request is for. Each endpoint declares its own, with what only it can say about a refusal.
+type operation struct {
+	name       string         // as errors, logs and observers name it: "log activity"
+	permission string         // the way out when a permission is missing
+	retired    string         // the way out when the edge is gone
+	subcodes   map[int]string // what is wrong with a parameter, by subcode of 100
+}
+
+// operations are all that are declared, by name: an error is stored and read again with the name alone.
+var operations = map[string]*operation{}
+
+func declare(o operation) *operation {
+	operations[o.name] = &o
+	return &o
 }
 
 // hint is the way out, for the cases where the codes tell.
 func (e *GraphError) hint() string {
-	switch {
-	case e.Is(ErrAuth):
-		if text, ok := authSubcodes[e.Subcode]; ok {
-			return text
-		}
-		if e.Code == 104 {
-			return "check that the app secret belongs to the app"
-		}
-		return "get a new token"
-	case e.Is(ErrPermission):
-		switch e.Op {
-		case opLogPageActivity:
-			return "needs the page_events permission and a Page token from someone with the ANALYZE task"
-		case opLogActivity, opLogInstall, opDeferredAppLink:
-			return "use the app token, or a user token of someone with a role on the app"
-		case opSendConversions:
-			return "needs page_events (Messenger), instagram_manage_events (Instagram) or " +
-				"whatsapp_business_manage_events (WhatsApp)"
-		case opEnsureDataset:
-			return "needs page_events or instagram_manage_events; a token made in Events Manager cannot look up datasets"
-		case opInsights, opInsightsReport:
-			return "needs the ads_read permission"
-		}
-		return "a permission is missing from the token"
-	case e.Is(ErrThrottled):
+	op := operations[e.Op]
+	if op == nil {
+		op = &operation{permission: "a permission is missing from the token"}
+	}
+	switch class := e.class(); class {
+	case ErrAuth:
+		return e.authHint() + e.tokenOf()
+	case ErrPermission:
+		return op.permission
+	case ErrThrottled:
 		if e.RetryAfter > 0 {
 			return "stay away for " + e.RetryAfter.String()
 		}
 		return "stop calling for a while"
-	case e.Is(ErrNotFound):
+	case ErrNotFound:
 		return "the ID is wrong, or the token cannot see the object"
-	case e.Is(ErrRetired):
-		return "log to /activities with LogActivity, or use SendConversions"
-	case e.Is(ErrInvalidParameter):
-		if text, ok := conversionSubcodes[e.Subcode]; ok {
-			return text
-		}
-		if strings.Contains(e.Message, "1000 events per app") {
+	case ErrRetired:
+		return op.retired
+	case ErrInvalidParameter:
+		switch {
+		case op.subcodes[e.Subcode] != "":
+			return op.subcodes[e.Subcode]
+		case strings.Contains(e.Message, "1000 events per app"):
 			return "the app has used up its 1,000 event names: deactivate some in Events Manager"
+		case strings.Contains(e.Message, "requires an appsecret_proof"):
+			return "give the client the app secret, with WithAppSecret"
+		case strings.Contains(e.Message, "appsecret_proof"):
+			return "check that the secret of WithAppSecret belongs to the app that the token was made for"
 		}
 	}
 	return ""
 }
+
+func (e *GraphError) authHint() string {
+	if text, ok := authSubcodes[e.Subcode]; ok {
+		return text
+	}
+	if e.Code == 104 {
+		if e.Op != "" {
+			return "check that the app secret, set by WithAppSecret, belongs to the app"
+		}
+		return "check that the app secret belongs to the app"
+	}
+	return "get a new token"
+}
+
+// tokenOf names the object the token was for.
+func (e *GraphError) tokenOf() string {
+	if e.Scope.ID == "" {
+		return ""
+	}
+	return " (the token was for " + e.Scope.String() + ")"
+}
+
+// withoutPrefix is the text of an error that stands inside another of this package.
+func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "appevents: ") }
 
 // The bounds of errors: a log line that holds one stays below 4 kB, whatever a server answers.
 const (
@@ -383,102 +498,4 @@ func loggable(s string) string {
 		s = cut(s, len(s)*3/4)
 	}
 	return s
-}
-
-// envelope is the error part of an answer. Every field may be missing or of another kind than documented.
-type envelope struct {
-	Message     string          `json:"message"`
-	Type        string          `json:"type"`
-	Code        json.Number     `json:"code"`
-	Subcode     json.Number     `json:"error_subcode"`
-	UserTitle   string          `json:"error_user_title"`
-	UserMessage string          `json:"error_user_msg"`
-	TraceID     string          `json:"fbtrace_id"`
-	Transient   bool            `json:"is_transient"`
-	Data        json.RawMessage `json:"error_data"`
-}
-
-// readEnvelope fills e from the "error" value of an answer; ok is false when the value is no envelope. The older
-// batch form, a bare number beside error_description, is read too.
-func (e *GraphError) readEnvelope(value json.RawMessage, description string) (ok bool) {
-	if code, err := strconv.Atoi(string(value)); err == nil {
-		e.Code, e.Message = code, description
-		return true
-	}
-	fields, _, ok := members(value, "message", "type", "code", "error_subcode", "error_user_title", "error_user_msg",
-		"fbtrace_id", "is_transient", "error_data")
-	if !ok {
-		return false
-	}
-	var env envelope
-	// A field of an unexpected kind must not hide the others, so each is decoded on its own.
-	for name, to := range map[string]any{
-		"message": &env.Message, "type": &env.Type, "code": &env.Code, "error_subcode": &env.Subcode,
-		"error_user_title": &env.UserTitle, "error_user_msg": &env.UserMessage, "fbtrace_id": &env.TraceID,
-		"is_transient": &env.Transient, "error_data": &env.Data,
-	} {
-		if raw, present := fields[name]; present {
-			_ = json.Unmarshal(raw, to)
-		}
-	}
-	e.Code, _ = strconv.Atoi(env.Code.String())
-	e.Subcode, _ = strconv.Atoi(env.Subcode.String())
-	e.Message, e.Type = env.Message, env.Type
-	e.UserTitle, e.UserMessage = env.UserTitle, env.UserMessage
-	e.TraceID, e.Transient = env.TraceID, env.Transient
-	e.readData(env.Data)
-	return true
-}
-
-// readData decodes error_data, which arrives as an object or as a string holding one.
-func (e *GraphError) readData(data json.RawMessage) {
-	var text string
-	if json.Unmarshal(data, &text) == nil && json.Valid([]byte(text)) {
-		data = json.RawMessage(text)
-	}
-	if len(data) == 0 || string(data) == "null" || len(data) > maxErrorData {
-		return
-	}
-	e.Data = data
-	var blame struct {
-		Specs [][]any `json:"blame_field_specs"`
-	}
-	if json.Unmarshal(data, &blame) != nil {
-		return
-	}
-	for _, spec := range blame.Specs[:min(len(blame.Specs), maxBlame)] {
-		var b strings.Builder
-		for _, step := range spec {
-			switch s := step.(type) {
-			case string:
-				if b.Len() > 0 {
-					b.WriteByte('.')
-				}
-				b.WriteString(s)
-			case float64:
-				fmt.Fprintf(&b, "[%d]", int64(s))
-			}
-		}
-		if b.Len() > 0 {
-			e.BlameFields = append(e.BlameFields, b.String())
-		}
-	}
-}
-
-// members returns the named members of a JSON object, the last of each name, and how many the object has in all; ok is
-// false when text is no JSON object. It keeps nothing of the others, however many there are.
-func members(text []byte, names ...string) (found map[string]json.RawMessage, n int, ok bool) {
-	s := jsonscan.New(string(text))
-	if !s.Open(jsonscan.Object) {
-		return nil, 0, false
-	}
-	found = make(map[string]json.RawMessage, len(names))
-	for name, more := s.NextKey(); more; name, more = s.NextKey() {
-		value := s.Skip()
-		n++
-		if slices.Contains(names, name) {
-			found[name] = json.RawMessage(value)
-		}
-	}
-	return found, n, s.End() == nil
 }

@@ -182,6 +182,10 @@ type InsightsFilter struct {
 	Value    any    `json:"value"` // a text, a number or a list of them
 }
 
+const permissionInsights = "needs the ads_read permission"
+
+var opInsights = declare(operation{name: "read insights", permission: permissionInsights})
+
 // maxInsightsPages bounds a reading whose end Graph never announces.
 const maxInsightsPages = 10_000
 
@@ -202,6 +206,10 @@ const maxInsightsPages = 10_000
 // https://developers.facebook.com/docs/marketing-api/insights
 func (c *Client) Insights(ctx context.Context, objectID string, q InsightsQuery) iter.Seq2[InsightsRow, error] {
 	return func(yield func(InsightsRow, error) bool) {
+		if err := c.ready(); err != nil {
+			yield(InsightsRow{}, err)
+			return
+		}
 		params, err := q.params(objectID)
 		if err != nil {
 			yield(InsightsRow{}, err)
@@ -245,7 +253,7 @@ func (c *Client) insightsRows(
 			params.Set("after", page.after)
 		}
 		yield(InsightsRow{}, &GraphError{
-			Op: opInsights, StatusCode: http.StatusOK,
+			Op: opInsights.name, StatusCode: http.StatusOK,
 			Message: "the rows do not end after " + strconv.Itoa(maxInsightsPages) + " pages; a larger PageSize needs fewer",
 		})
 	}
@@ -266,8 +274,8 @@ func (c *Client) insightsPage(
 	resp, err := c.do(ctx, &request{
 		op:      opInsights,
 		method:  http.MethodGet,
-		path:    []string{node, "insights"},
-		version: c.graphVersion(),
+		node:    ID(node),
+		edge:    "insights",
 		scope:   scope,
 		query:   params,
 		maxBody: maxInsightsBody,

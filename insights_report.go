@@ -10,6 +10,8 @@ import (
 	"time"
 )
 
+var opInsightsReport = declare(operation{name: "run insights report", permission: permissionInsights})
+
 // InsightsReport is an insights query that Meta runs in the background, for ranges too large for one request. It is
 // safe for concurrent use, and outlives the program: keep ID, and call [Client.InsightsReport] with it.
 //
@@ -54,17 +56,20 @@ func (s ReportStatus) failed() bool { return s.State == JobFailed || s.State == 
 // StartInsightsReport has Meta run a query in the background: POST /{object}/insights. Its arguments and errors are
 // those of [Client.Insights].
 func (c *Client) StartInsightsReport(ctx context.Context, objectID string, q InsightsQuery) (*InsightsReport, error) {
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
 	params, err := q.params(objectID)
 	if err != nil {
 		return nil, err
 	}
 	resp, err := c.do(ctx, &request{
-		op:      opInsightsReport,
-		method:  http.MethodPost,
-		path:    []string{objectID, "insights"},
-		version: c.graphVersion(),
-		scope:   insightsScope(objectID),
-		body:    []byte(params.Encode()),
+		op:     opInsightsReport,
+		method: http.MethodPost,
+		node:   ID(objectID),
+		edge:   "insights",
+		scope:  insightsScope(objectID),
+		body:   []byte(params.Encode()),
 	})
 	if err != nil {
 		return nil, err
@@ -81,6 +86,9 @@ func (c *Client) StartInsightsReport(ctx context.Context, objectID string, q Ins
 
 // InsightsReport returns a report started earlier, for the same object.
 func (c *Client) InsightsReport(objectID string, id ID) (*InsightsReport, error) {
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
 	var p problems
 	validateInsightsObject(objectID, &p)
 	id.validate(field("id"), &p)
@@ -100,13 +108,12 @@ func (r *InsightsReport) Status(ctx context.Context) (ReportStatus, error) {
 		fields += ",error_code,error_subcode,error_message,error_user_title,error_user_msg" // older ones do not know these
 	}
 	resp, err := r.client.do(ctx, &request{
-		op:      opInsightsReport,
-		method:  http.MethodGet,
-		path:    []string{string(r.id)},
-		name:    "report",
-		version: r.client.graphVersion(),
-		scope:   r.scope,
-		query:   url.Values{"fields": {fields}},
+		op:     opInsightsReport,
+		method: http.MethodGet,
+		node:   r.id,
+		name:   "report",
+		scope:  r.scope,
+		query:  url.Values{"fields": {fields}},
 	})
 	if err != nil {
 		return ReportStatus{}, err
@@ -160,11 +167,11 @@ func (r *InsightsReport) Wait(ctx context.Context, progress func(ReportStatus)) 
 			return nil
 		}
 		if err := sleep(ctx, pollDelays.delay(poll)); err != nil {
-			return &CallError{Op: opInsightsReport, Outcome: OutcomeNotSent, Err: err}
+			return &CallError{Op: opInsightsReport.name, Outcome: OutcomeNotSent, Err: err}
 		}
 	}
 	return &GraphError{
-		Op: opInsightsReport, StatusCode: http.StatusOK, Transient: true,
+		Op: opInsightsReport.name, StatusCode: http.StatusOK, Transient: true,
 		Message: "the report is not complete but " + strconv.Quote(status.State) + ", " +
 			strconv.Itoa(status.Percent) + " percent",
 	}

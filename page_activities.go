@@ -52,6 +52,12 @@ type PageActivity struct {
 	Events []Event `json:"events,omitzero"`
 }
 
+var opLogPageActivity = declare(operation{
+	name:       "log page activity",
+	permission: "needs the page_events permission and a Page token from someone with the ANALYZE task",
+	retired:    "log to /activities with LogActivity, or use SendConversions",
+})
+
 // LogPageActivity sends the events of p to POST /{app}/page_activities.
 //
 // The edge needs a Page access token with page_events ([ScopePage]), requested by a person with the ANALYZE task on
@@ -64,6 +70,9 @@ type PageActivity struct {
 // Deprecated: Meta ended the edge in September 2025, and every Graph version that has it has expired; expect
 // [ErrRetired]. Log the same events with [Client.LogActivity].
 func (c *Client) LogPageActivity(ctx context.Context, p *PageActivity) (*ActivityResult, error) {
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
@@ -75,7 +84,8 @@ func (c *Client) LogPageActivity(ctx context.Context, p *PageActivity) (*Activit
 		return &request{
 			op:        opLogPageActivity,
 			method:    http.MethodPost,
-			path:      []string{string(c.appID), string(EdgePageActivities)},
+			node:      c.appID,
+			edge:      string(EdgePageActivities),
 			version:   version,
 			scope:     Scope{Kind: ScopePage, ID: p.Thread.PageID},
 			encoding:  jsonEncoding,
@@ -95,7 +105,7 @@ func (c *Client) pageActivitiesVersion() (string, error) {
 	last, _ := parseGraphVersion(lastPageActivitiesVersion)
 	if asked.after(last) {
 		return "", &CallError{
-			Op: opLogPageActivity, Outcome: OutcomeNotSent,
+			Op: opLogPageActivity.name, Outcome: OutcomeNotSent,
 			Err: fmt.Errorf("%w: Graph %s has no page_activities, %s was the last; "+
 				"log to /activities with LogActivity, or use SendConversions", ErrRetired, c.version, lastPageActivitiesVersion),
 		}

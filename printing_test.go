@@ -114,7 +114,7 @@ func TestPrinting(t *testing.T) {
 				"CallError", "CallInfo", "ConfigError", "ConversionFailure", "GraphError", "Issue",
 				"PanicError", "PartialError",
 			},
-			"which app, address and version a client is for":                      {"config"},
+			"which app, address and version a client is for":                      {"config", "signer"},
 			"IDs of Pages and of events, in caches that hold nothing else":        {"Pacer", "seenEvents", "seenKey"},
 			"the client's address, in a call or in an answer to a look-up of one": {"netip.Addr"},
 		}),

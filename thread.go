@@ -1,65 +1,6 @@
 package appevents
 
-import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"math"
-	"strconv"
-)
-
-// ID is a Graph identifier (an app, Page, person, dataset, campaign) kept as decimal text.
-//
-// Graph IDs exceed 2^53, so they never pass through a float. In JSON an ID is written as a string and read from a
-// string or an integer. The zero value, "", means absent.
-type ID string
-
-// String returns the decimal text.
-func (id ID) String() string { return string(id) }
-
-// UnmarshalJSON reads a JSON string or a JSON integer; null leaves id unchanged.
-func (id *ID) UnmarshalJSON(data []byte) error {
-	switch {
-	case len(data) == 0:
-		return errors.New("appevents: ID: empty input")
-	case string(data) == "null":
-		return nil
-	case data[0] == '"':
-		return json.Unmarshal(data, (*string)(id))
-	}
-	for i, b := range data {
-		if (b < '0' || b > '9') && (b != '-' || i != 0) {
-			return errors.New("appevents: ID: want a JSON string or integer")
-		}
-	}
-	*id = ID(data)
-	return nil
-}
-
-// issue reports why id cannot be sent as a Graph identifier, or "" when it can.
-func (id ID) issue() (rule, message string) {
-	if id == "" {
-		return RuleRequired, "must be set"
-	}
-	for i := range len(id) {
-		if id[i] < '0' || id[i] > '9' {
-			return RuleFormat, "must be decimal digits only"
-		}
-	}
-	if len(id) > 1 && id[0] == '0' {
-		return RuleFormat, "must not start with a zero"
-	}
-	if n, _ := strconv.ParseUint(string(id), 10, 64); n == 0 || n > math.MaxInt64 { // the largest when out of range
-		return RuleRange, "must be between 1 and 2^63-1"
-	}
-	return "", ""
-}
-
-func (id ID) validate(at *place, p *problems) {
-	if rule, message := id.issue(); rule != "" {
-		p.add(at, rule, message)
-	}
-}
+import "fmt"
 
 // Channel is the messaging product a conversation takes place on. The zero value is [ChannelMessenger].
 type Channel uint8

@@ -9,43 +9,11 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/appevents/appevents-go/internal/redact"
 )
-
-// ScopeKind says what an access token must speak for.
-type ScopeKind uint8
-
-// The kinds of [Scope].
-const (
-	ScopeApp     ScopeKind = iota // the app itself: /activities, debug_token
-	ScopePage                     // one Page or Instagram account: /page_activities, dataset look-ups
-	ScopeDataset                  // one dataset: /events
-	ScopeAd                       // one ad account, campaign, ad set or ad: insights
-)
-
-// String returns "app", "page", "dataset" or "ad".
-func (k ScopeKind) String() string {
-	switch k {
-	case ScopeApp:
-		return "app"
-	case ScopePage:
-		return "page"
-	case ScopeDataset:
-		return "dataset"
-	case ScopeAd:
-		return "ad"
-	default:
-		return fmt.Sprintf("ScopeKind(%d)", uint8(k))
-	}
-}
-
-// Scope names the object a call is about, so that a [TokenSource] can pick the right token. It is comparable.
-type Scope struct {
-	Kind ScopeKind
-	ID   ID // the app, Page, dataset or ad object
-}
 
 // TokenSource supplies the access token for each call: one source serves any number of Pages.
 //
@@ -74,9 +42,6 @@ func (f TokenFunc) Token(ctx context.Context, scope Scope) (string, error) { ret
 // AppToken returns the app access token of an app: its ID and secret joined by a bar. It belongs on servers only: it
 // holds the secret.
 func AppToken(appID, appSecret string) string { return appID + "|" + appSecret }
-
-// ErrNoToken is wrapped by the error of a call that needs an access token when none is configured for its scope.
-var ErrNoToken = errors.New("no access token for this call")
 
 const redacted = "[redacted]"
 
@@ -147,46 +112,85 @@ func sendable(s string) bool {
 
 const notSendable = "a space, control or non-ASCII character"
 
-// credentials are what one attempt carries to authenticate itself.
+// credentials are what one request carries to authenticate itself.
 type credentials struct {
-	token string
-	proof string // "" without an app secret
-	time  string // appsecret_time, "" for the plain form
+	token  string
+	bearer string // the Authorization header
+	proof  string // "" without an app secret
+	time   string // appsecret_time, "" for the plain form
 }
 
-// credentials resolves the token for scope and signs it. They are made per attempt: tokens rotate, and the
-// time-stamped proof expires after five minutes.
-func (c *Client) credentials(ctx context.Context, scope Scope, optional bool) (credentials, error) {
-	var cred credentials
-	token, err := c.token(ctx, scope)
-	if err != nil {
-		return cred, err
+// signer makes the credentials of a request.
+type signer struct {
+	app    ID
+	source hidden[TokenSource]
+	secret secret
+	timed  bool // proofs cover the time and expire after five minutes
+	signed hidden[*signatures]
+}
+
+// signatures remembers the credentials made of each token: signing costs more than all the rest of a request. It is
+// shared by the clones of a client that have its secret.
+type signatures struct {
+	mu sync.RWMutex
+	of map[string]credentials // by token
+}
+
+func newSignatures() *signatures { return &signatures{of: make(map[string]credentials)} }
+
+// maxSignatures bounds the memory; a token beyond that takes the place of another.
+const maxSignatures = 1 << 12
+
+// credentials resolves the token for scope and signs it. They are made for each attempt: tokens rotate.
+func (s *signer) credentials(ctx context.Context, scope Scope, optional bool) (credentials, error) {
+	token, err := s.token(ctx, scope)
+	switch {
+	case err != nil:
+		return credentials{}, err
+	case token == "" && optional:
+		return credentials{}, nil
+	case token == "":
+		return credentials{}, fmt.Errorf("%w (scope %s)", ErrNoToken, scope.Kind)
 	}
-	cred.token = token
-	appSecret := c.appSecret.reveal()
-	if cred.token == "" {
-		if optional {
-			return cred, nil
+	signed := s.signed.get()
+	signed.mu.RLock()
+	cred, ok := signed.of[token]
+	signed.mu.RUnlock()
+	if !ok {
+		if !sendable(token) {
+			return credentials{}, errors.New("the access token holds " + notSendable)
 		}
-		return cred, fmt.Errorf("%w (scope %s)", ErrNoToken, scope.Kind)
+		cred = s.remember(token)
 	}
-	if !sendable(cred.token) {
-		return credentials{}, errors.New("the access token holds " + notSendable)
-	}
-	if appSecret != "" {
-		message := cred.token
-		if c.proofTime {
-			cred.time = strconv.FormatInt(time.Now().Unix(), 10)
-			message += "|" + cred.time
-		}
-		cred.proof = appSecretProof(appSecret, message)
+	if s.timed {
+		cred.time = strconv.FormatInt(time.Now().Unix(), 10)
+		cred.proof = appSecretProof(s.secret.reveal(), token+"|"+cred.time)
 	}
 	return cred, nil
 }
 
+// remember signs a token.
+func (s *signer) remember(token string) credentials {
+	cred := credentials{token: token, bearer: "Bearer " + token}
+	if appSecret := s.secret.reveal(); appSecret != "" {
+		cred.proof = appSecretProof(appSecret, token)
+	}
+	signed := s.signed.get()
+	signed.mu.Lock()
+	defer signed.mu.Unlock()
+	for old := range signed.of {
+		if len(signed.of) < maxSignatures {
+			break
+		}
+		delete(signed.of, old)
+	}
+	signed.of[token] = cred
+	return cred
+}
+
 // token returns the token for scope, or "" when there is none.
-func (c *Client) token(ctx context.Context, scope Scope) (string, error) {
-	if source := c.tokens.get(); source != nil {
+func (s *signer) token(ctx context.Context, scope Scope) (string, error) {
+	if source := s.source.get(); source != nil {
 		token, err := source.Token(ctx, scope)
 		if err != nil {
 			return "", fmt.Errorf("token source: %w", err)
@@ -195,22 +199,28 @@ func (c *Client) token(ctx context.Context, scope Scope) (string, error) {
 			return token, nil
 		}
 	}
-	if appSecret := c.appSecret.reveal(); scope.Kind == ScopeApp && appSecret != "" {
-		return AppToken(string(c.appID), appSecret), nil
+	if appSecret := s.secret.reveal(); scope.Kind == ScopeApp && appSecret != "" {
+		return AppToken(string(s.app), appSecret), nil
 	}
 	return "", nil
 }
 
-// TokenFingerprint returns a digest of the token that a call for scope would carry now, and "" when there is none. It
-// tells whether a token that Graph did not accept has been replaced, without showing it. The empty ID of [ScopeApp]
-// means the client's app. It asks the [TokenSource]; an error of that is returned without the app secret.
-func (c *Client) TokenFingerprint(ctx context.Context, scope Scope) (string, error) {
-	if scope.Kind == ScopeApp && scope.ID == "" {
-		scope.ID = c.appID
+// refused tells the source that Graph did not accept a token of its.
+func (s *signer) refused(scope Scope, token string) {
+	if source, ok := s.source.get().(TokenInvalidator); ok {
+		source.Invalidate(scope, token)
 	}
-	token, err := c.token(ctx, scope)
+}
+
+// fingerprint is a digest of the token that a call for scope would carry now, "" when there is none. It tells whether
+// a token that Graph did not accept has been replaced. The empty ID of ScopeApp means the client's app.
+func (s *signer) fingerprint(ctx context.Context, scope Scope) (string, error) {
+	if scope.Kind == ScopeApp && scope.ID == "" {
+		scope.ID = s.app
+	}
+	token, err := s.token(ctx, scope)
 	if err != nil || token == "" {
-		return "", redact.Error(err, c.appSecret.reveal())
+		return "", redact.Error(err, s.secret.reveal())
 	}
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:]), nil

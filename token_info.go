@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-const opInspectToken = "inspect token"
+var opInspectToken = declare(operation{name: "inspect token", permission: "a permission is missing from the token"})
 
 // TokenInfo is what Graph knows about an access token.
 //
@@ -48,14 +48,16 @@ type GranularScope struct {
 // invalid or expired is not an error: TokenInfo says so. The call is a read, so the inspected token is part of its
 // URL; the SDK keeps it out of errors and logs, and any proxy in between should do the same.
 func (c *Client) InspectToken(ctx context.Context, token string) (*TokenInfo, error) {
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
 	if strings.TrimSpace(token) == "" {
 		return nil, &ValidationError{Issues: []Issue{{Path: "token", Rule: RuleRequired, Message: "must be set"}}}
 	}
 	resp, err := c.do(ctx, &request{
 		op:      opInspectToken,
 		method:  http.MethodGet,
-		path:    []string{"debug_token"},
-		version: c.graphVersion(),
+		edge:    "debug_token",
 		scope:   Scope{Kind: ScopeApp, ID: c.appID},
 		query:   url.Values{"input_token": {token}},
 		secrets: []string{token},

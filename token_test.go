@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func messengerPageCall() *PageActivity {
 // readCall is a read of the kind the other edges make.
 func readCall() *request {
 	return &request{
-		op: "read", method: http.MethodGet, path: []string{"901", "insights"}, version: "v26.0",
+		op: opInsights, method: http.MethodGet, node: "901", edge: "insights", version: "v26.0",
 		scope: Scope{Kind: ScopeAd, ID: "901"}, query: url.Values{"fields": {"actions,spend"}},
 	}
 }
@@ -172,7 +173,7 @@ func TestWithTokenInBody(t *testing.T) {
 	}
 }
 
-func TestEncoding_WithField(t *testing.T) {
+func TestEncoding_WithFields(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		encoding   encoding
@@ -184,7 +185,7 @@ func TestEncoding_WithField(t *testing.T) {
 		{jsonEncoding, `{"x":{}}`, `{"x":{},"n":"a\u0026b"}`},
 	} {
 		body := []byte(test.body)
-		require.Equal(t, test.want, string(test.encoding.withField(body, "n", "a&b")))
+		require.Equal(t, test.want, string(test.encoding.withFields(slices.Clip(test.encoding.open(body)), [][2]string{{"n", "a&b"}})))
 		require.Equal(t, test.body, string(body))
 	}
 }

@@ -1,74 +1,9 @@
 package appevents
 
 import (
+	"math"
 	"strconv"
-	"strings"
 )
-
-// The rules an [Issue] can name. They are stable: code may compare them.
-const (
-	RuleRequired = "required" // the value is missing
-	RuleFormat   = "format"   // the text has the wrong form
-	RuleLength   = "length"   // too long, or too many
-	RuleRange    = "range"    // a number or time outside what is allowed
-	RuleType     = "type"     // a Go type or JSON kind Graph does not take there
-	RuleReserved = "reserved" // a name that belongs to Meta or to a typed field
-	RuleConflict = "conflict" // two values that exclude each other
-	RuleUnknown  = "unknown"  // not one of the allowed values
-)
-
-// Issue is one problem found before anything was sent.
-type Issue struct {
-	// Path names the offending field from the root of the call: "consent.advertiser",
-	// "events[0].params.fb_currency". Parameters appear under their wire names.
-	Path string `json:"path"`
-
-	// Rule is one of the Rule constants.
-	Rule string `json:"rule"`
-
-	// Message says what would be right. It never repeats the value.
-	Message string `json:"message"`
-}
-
-// String returns path, rule and message on one line.
-func (i Issue) String() string {
-	if i.Path == "" {
-		return i.Message + " (" + i.Rule + ")"
-	}
-	return i.Path + ": " + i.Message + " (" + i.Rule + ")"
-}
-
-// ValidationError lists every problem of a call that was refused before a byte was sent. Nothing happened on Meta's
-// side. Find it with [errors.As]:
-//
-//	var invalid *appevents.ValidationError
-//	if errors.As(err, &invalid) { … invalid.Issues … }
-type ValidationError struct {
-	Issues []Issue `json:"issues"`
-}
-
-// maxIssuesInText bounds Error: a batch of a thousand bad events still reads as one line.
-const maxIssuesInText = 5
-
-// Error names the first problems, one line in all.
-func (e *ValidationError) Error() string {
-	if e == nil || len(e.Issues) == 0 {
-		return "appevents: invalid call"
-	}
-	var b strings.Builder
-	b.WriteString("appevents: invalid call: ")
-	for i, issue := range e.Issues {
-		if i == maxIssuesInText {
-			b.WriteString("; and " + strconv.Itoa(len(e.Issues)-i) + " more")
-			break
-		}
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		b.WriteString(issue.String())
-	}
-	return b.String()
-}
 
 // A place is where in a call a check looks. It becomes text only when a problem is found.
 type place struct {
@@ -110,4 +45,29 @@ func (p *problems) err() error {
 		return nil
 	}
 	return &ValidationError{Issues: p.issues}
+}
+
+// issue reports why id cannot be sent as a Graph identifier, or "" when it can.
+func (id ID) issue() (rule, message string) {
+	if id == "" {
+		return RuleRequired, "must be set"
+	}
+	for i := range len(id) {
+		if id[i] < '0' || id[i] > '9' {
+			return RuleFormat, "must be decimal digits only"
+		}
+	}
+	if len(id) > 1 && id[0] == '0' {
+		return RuleFormat, "must not start with a zero"
+	}
+	if n, _ := strconv.ParseUint(string(id), 10, 64); n == 0 || n > math.MaxInt64 { // the largest when out of range
+		return RuleRange, "must be between 1 and 2^63-1"
+	}
+	return "", ""
+}
+
+func (id ID) validate(at *place, p *problems) {
+	if rule, message := id.issue(); rule != "" {
+		p.add(at, rule, message)
+	}
 }

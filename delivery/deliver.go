@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/internal/bridge"
 )
 
 // maxExtra bounds the requests that isolating refused events may take beyond those that sending them took. What they do
@@ -98,7 +99,7 @@ func (j *job) ready(calls []appevents.Call) bool {
 	j.budget = maxExtra + (len(j.fates)+j.load.max-1)/j.load.max
 
 	// The error of a token source that fails is left for the request to report.
-	token, err := j.client.TokenFingerprint(j.ctx, calls[0].Scope())
+	token, err := bridge.Of(j.client).TokenFingerprint(j.ctx, calls[0])
 	if j.token = token; err == nil && j.hand.refused(tokenLane(j.batch.lane), token) {
 		j.class = classToken
 		return false

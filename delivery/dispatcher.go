@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/internal/bridge"
 )
 
 // Dispatcher accepts calls into a [Queue] and delivers them from there. Make one with [New]; it is safe for concurrent
@@ -46,6 +47,6 @@ func New(client *appevents.Client, q Queue, opts ...Option) (*Dispatcher, error)
 	if d.client, err = client.Clone(appevents.WithRetry(appevents.RetryPolicy{MaxAttempts: 1})); err != nil {
 		return nil, err
 	}
-	d.hand = newHand(d.workers, d.client.MaxEvents(), &d.figures)
+	d.hand = newHand(d.workers, bridge.Of(d.client).MaxEvents(), &d.figures)
 	return d, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/internal/bridge"
 )
 
 // load is the calls of a batch as one call, whose events can be sent a part at a time.
@@ -54,7 +55,7 @@ func newLoad(client *appevents.Client, calls []appevents.Call) *load {
 
 // eventLoad merges the events of one person.
 func eventLoad(client *appevents.Client, calls []appevents.Call) *load {
-	l := &load{max: client.MaxEvents()}
+	l := &load{max: bridge.Of(client).MaxEvents()}
 	all := make([]appevents.Event, 0, len(calls))
 	for n, call := range calls {
 		events, ok := eventsOf(call)

@@ -1,63 +1,13 @@
 package appevents
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
 	"net/http/httptrace"
 	"sync/atomic"
 )
-
-// Outcome says what became of a call that failed.
-type Outcome uint8
-
-// The outcomes of a call. The zero value means that the error at hand says nothing about a call.
-const (
-	OutcomeNone     Outcome = iota
-	OutcomeAccepted         // Graph answered with success
-	OutcomeNotSent          // the request never left completely: Graph cannot have acted on it
-	OutcomeRefused          // Graph, or a gateway before it, answered with a refusal
-	OutcomeUnknown          // it was sent, but no usable answer came back: Graph may have acted on it
-)
-
-// String returns "accepted", "not sent", "refused", "unknown" or "none".
-func (o Outcome) String() string {
-	switch o {
-	case OutcomeAccepted:
-		return "accepted"
-	case OutcomeNotSent:
-		return "not sent"
-	case OutcomeRefused:
-		return "refused"
-	case OutcomeUnknown:
-		return "unknown"
-	default:
-		return "none"
-	}
-}
-
-// OutcomeOf returns what became of the call that failed with err: [OutcomeAccepted] for nil, [OutcomeNotSent],
-// [OutcomeRefused] or [OutcomeUnknown] for errors of this package, and [OutcomeNone] for any other error.
-func OutcomeOf(err error) Outcome {
-	if err == nil {
-		return OutcomeAccepted
-	}
-	var (
-		graph   *GraphError
-		call    *CallError
-		invalid *ValidationError
-	)
-	switch {
-	case errors.As(err, &call): // first: it may hold the GraphError of an earlier request
-		return call.Outcome
-	case errors.As(err, &graph):
-		return graph.Outcome()
-	case errors.As(err, &invalid):
-		return OutcomeNotSent
-	default:
-		return OutcomeNone
-	}
-}
 
 // progress watches how far a request got. Its hooks run on the transport's goroutines, and after a cancellation even
 // later than the request's return; hence the atomics, and the rule that doubt counts as sent.
@@ -67,10 +17,12 @@ type progress struct {
 	wroteHeaders atomic.Bool // the request began to leave
 	writeFailed  atomic.Bool // but was not written to its end, so Graph cannot have acted on it
 	sentBefore   atomic.Bool // a wrapped transport may have sent it on an earlier connection
+	trace        httptrace.ClientTrace
 }
 
-func (p *progress) trace() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
+// watch returns a context that reports the progress of the request it is for.
+func (p *progress) watch(ctx context.Context) context.Context {
+	p.trace = httptrace.ClientTrace{
 		GetConn: func(string) {
 			// net/http itself repeats only what was not sent, so each connection starts afresh.
 			if p.wrapped && p.wroteHeaders.Load() && !p.writeFailed.Load() {
@@ -83,6 +35,7 @@ func (p *progress) trace() *httptrace.ClientTrace {
 		WroteHeaders: func() { p.wroteHeaders.Store(true) },
 		WroteRequest: func(info httptrace.WroteRequestInfo) { p.writeFailed.Store(info.Err != nil) },
 	}
+	return httptrace.WithClientTrace(ctx, &p.trace)
 }
 
 // outcome says what became of a request that failed with err and brought no answer.

@@ -1,0 +1,287 @@
+package appevents
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/appevents/appevents-go/internal/jsonscan"
+	"github.com/appevents/appevents-go/internal/redact"
+)
+
+const (
+	// maxBody bounds an answer kept in memory, maxInsightsBody one that holds rows.
+	maxBody         = 1 << 20
+	maxInsightsBody = 8 << 20
+
+	// maxHeaderText bounds what is kept of a header.
+	maxHeaderText = 256
+)
+
+// Response describes the answer to a successful call. Results embed it.
+type Response struct {
+	StatusCode int             `json:"status_code"`
+	TraceID    string          `json:"trace_id,omitzero"` // x-fb-trace-id: what Meta's support asks for
+	Usage      Usage           `json:"usage,omitzero"`
+	Attempts   int             `json:"attempts"` // requests made, repeats included
+	Raw        json.RawMessage `json:"raw,omitzero"`
+
+	// RequestedVersion is the Graph version asked for; Version the one that answered, "" when Graph did not say.
+	RequestedVersion string `json:"requested_version"`
+	Version          string `json:"version,omitzero"`
+}
+
+// Drifted reports whether another Graph version answered than was asked for, which Graph does without an error when a
+// version has expired.
+func (r Response) Drifted() bool { return r.Version != "" && r.Version != r.RequestedVersion }
+
+// unusable returns the error of an answer that reports success but lacks what it must hold.
+func (r Response) unusable(op *operation, message string) *GraphError {
+	return &GraphError{
+		Op: op.name, StatusCode: r.StatusCode, Message: message, TraceID: r.TraceID, Version: r.Version, Usage: r.Usage,
+		Attempts: r.Attempts,
+	}
+}
+
+// redact blanks the given secrets in everything a result shows, should the answer repeat one: paging links do.
+func (r *Response) redact(secrets []string) {
+	for _, text := range [...]*string{&r.TraceID, &r.Version, &r.Usage.AdAccount.Tier, &r.Usage.Insights.Tier} {
+		*text = redact.Text(*text, secrets...)
+	}
+	for i := range r.Usage.Business {
+		b := &r.Usage.Business[i]
+		b.ID, b.Type = ID(redact.Text(string(b.ID), secrets...)), redact.Text(b.Type, secrets...)
+		b.Tier = redact.Text(b.Tier, secrets...)
+	}
+	r.Raw = redact.Bytes(r.Raw, secrets...)
+}
+
+// readAnswer reads the body of an answer, and hardly more of it than limit.
+func readAnswer(resp *http.Response, limit int) ([]byte, error) {
+	size := 512
+	if 0 <= resp.ContentLength && resp.ContentLength < 1<<16 {
+		size = int(resp.ContentLength) + 1 // one more, to see the end without growing
+	}
+	body := make([]byte, 0, size)
+	for {
+		n, err := resp.Body.Read(body[len(body):min(cap(body), limit+1)])
+		body = body[:len(body)+n]
+		switch {
+		case len(body) > limit:
+			return body, fmt.Errorf("the answer is longer than %d bytes", limit)
+		case err == io.EOF: //nolint:errorlint // a reader says so unwrapped
+			return body, nil
+		case err != nil:
+			return body, err
+		case len(body) == cap(body):
+			body = slices.Grow(body, 1)
+		}
+	}
+}
+
+// decode turns an answer into a Response and, unless it is a success, a *GraphError. Both are free of the secrets.
+func decode(
+	r *request, h *http.Response, body []byte, readErr error, secrets []string,
+) (Response, *GraphError) {
+	resp := Response{
+		StatusCode:       h.StatusCode,
+		TraceID:          cut(headerValue(h.Header, "X-Fb-Trace-Id"), maxHeaderText),
+		Usage:            parseUsage(h.Header),
+		Raw:              body,
+		RequestedVersion: r.version,
+		Version:          cut(headerValue(h.Header, "Facebook-Api-Version"), maxHeaderText),
+	}
+	resp.redact(secrets)
+	body = resp.Raw
+	success := h.StatusCode >= 200 && h.StatusCode <= 299
+	if success && readErr == nil && isPlainSuccess(body) {
+		return resp, nil
+	}
+	e := &GraphError{Op: r.op.name, StatusCode: h.StatusCode, Version: resp.Version, Usage: resp.Usage}
+	fields, n, isObject := members(body, "error", "error_description", "success")
+	isObject = isObject && readErr == nil
+	switch {
+	case isObject && present(fields["error"]):
+		var description string
+		_ = json.Unmarshal(fields["error_description"], &description)
+		if !e.readEnvelope(fields["error"], description) {
+			e.Message = "the answer holds an error of an unknown form"
+		}
+	case isObject && isFalse(fields["success"]):
+		e.Message = "the answer says success: false"
+	case isObject && success && n > 0:
+		return resp, nil
+	default:
+		e.Message, e.cause = describe(body, readErr), readErr
+		// A gateway that gave up, or an answer cut short, says nothing about what Graph did.
+		e.unknown = success && !isFalse(bytes.TrimSpace(body)) || h.StatusCode >= 500
+	}
+	e.Body = body[:min(len(body), 2*maxErrorBody)] // cut to size once secrets are blanked
+	if e.TraceID == "" {
+		e.TraceID = resp.TraceID
+	}
+	e.RetryAfter = parseRetryAfter(headerValue(h.Header, "Retry-After"), time.Now())
+	if e.Is(ErrThrottled) {
+		e.RetryAfter = max(e.RetryAfter, resp.Usage.regainAccess(r.scope.ID, r.related))
+	}
+	e.retired = r.retiredBy != nil && r.retiredBy(e)
+	if r.scope.Kind != ScopeApp && (e.Is(ErrAuth) || e.Is(ErrPermission)) {
+		e.Scope = r.scope
+	}
+	e.redact(secrets)
+	return resp, e
+}
+
+// isPlainSuccess recognises the usual answer without decoding it.
+func isPlainSuccess(body []byte) bool { return string(bytes.TrimSpace(body)) == `{"success":true}` }
+
+// present reports whether a member of an object is there and not null.
+func present(value json.RawMessage) bool { return len(value) > 0 && string(value) != "null" }
+
+// isFalse reports whether a JSON value says no.
+func isFalse(value []byte) bool {
+	switch string(value) {
+	case "false", `"false"`, "0", `"0"`:
+		return true
+	}
+	return false
+}
+
+// describe says what a body that is no answer looks like.
+func describe(body []byte, readErr error) string {
+	trimmed := bytes.TrimSpace(body)
+	switch {
+	case readErr != nil:
+		return "the answer was cut short"
+	case len(trimmed) == 0:
+		return "the answer is empty"
+	case isFalse(trimmed):
+		return "the answer is the bare word false"
+	case trimmed[0] == '<':
+		return "the answer is an HTML page"
+	case json.Valid(trimmed):
+		return "the answer is JSON of an unknown form"
+	default:
+		return "the answer is not JSON"
+	}
+}
+
+// redact blanks the given secrets in everything an error shows.
+func (e *GraphError) redact(secrets []string) {
+	for _, text := range [...]*string{&e.Message, &e.Type, &e.UserTitle, &e.UserMessage, &e.TraceID, &e.Version} {
+		*text = cut(redact.Text(*text, secrets...), maxErrorBody)
+	}
+	for i, field := range e.BlameFields {
+		e.BlameFields[i] = cut(redact.Text(field, secrets...), maxBlameField)
+	}
+	if len(e.Data) > 0 {
+		e.Data = json.RawMessage(redact.Text(string(e.Data), secrets...))
+	}
+	e.Body = []byte(redact.Text(string(e.Body), secrets...))
+	e.Body = e.Body[:min(len(e.Body), maxErrorBody)]
+	e.cause = redact.Error(e.cause, secrets...)
+}
+
+// envelope is the error part of an answer. Every field may be missing or of another kind than documented.
+type envelope struct {
+	Message     string          `json:"message"`
+	Type        string          `json:"type"`
+	Code        json.Number     `json:"code"`
+	Subcode     json.Number     `json:"error_subcode"`
+	UserTitle   string          `json:"error_user_title"`
+	UserMessage string          `json:"error_user_msg"`
+	TraceID     string          `json:"fbtrace_id"`
+	Transient   bool            `json:"is_transient"`
+	Data        json.RawMessage `json:"error_data"`
+}
+
+// readEnvelope fills e from the "error" value of an answer; ok is false when the value is no envelope. The older
+// batch form, a bare number beside error_description, is read too.
+func (e *GraphError) readEnvelope(value json.RawMessage, description string) (ok bool) {
+	if code, err := strconv.Atoi(string(value)); err == nil {
+		e.Code, e.Message = code, description
+		return true
+	}
+	fields, _, ok := members(value, "message", "type", "code", "error_subcode", "error_user_title", "error_user_msg",
+		"fbtrace_id", "is_transient", "error_data")
+	if !ok {
+		return false
+	}
+	var env envelope
+	// A field of an unexpected kind must not hide the others, so each is decoded on its own.
+	for name, to := range map[string]any{
+		"message": &env.Message, "type": &env.Type, "code": &env.Code, "error_subcode": &env.Subcode,
+		"error_user_title": &env.UserTitle, "error_user_msg": &env.UserMessage, "fbtrace_id": &env.TraceID,
+		"is_transient": &env.Transient, "error_data": &env.Data,
+	} {
+		if raw, present := fields[name]; present {
+			_ = json.Unmarshal(raw, to)
+		}
+	}
+	e.Code, _ = strconv.Atoi(env.Code.String())
+	e.Subcode, _ = strconv.Atoi(env.Subcode.String())
+	e.Message, e.Type = env.Message, env.Type
+	e.UserTitle, e.UserMessage = env.UserTitle, env.UserMessage
+	e.TraceID, e.Transient = env.TraceID, env.Transient
+	e.readData(env.Data)
+	return true
+}
+
+// readData decodes error_data, which arrives as an object or as a string holding one.
+func (e *GraphError) readData(data json.RawMessage) {
+	var text string
+	if json.Unmarshal(data, &text) == nil && json.Valid([]byte(text)) {
+		data = json.RawMessage(text)
+	}
+	if len(data) == 0 || string(data) == "null" || len(data) > maxErrorData {
+		return
+	}
+	e.Data = data
+	var blame struct {
+		Specs [][]any `json:"blame_field_specs"`
+	}
+	if json.Unmarshal(data, &blame) != nil {
+		return
+	}
+	for _, spec := range blame.Specs[:min(len(blame.Specs), maxBlame)] {
+		var b strings.Builder
+		for _, step := range spec {
+			switch s := step.(type) {
+			case string:
+				if b.Len() > 0 {
+					b.WriteByte('.')
+				}
+				b.WriteString(s)
+			case float64:
+				fmt.Fprintf(&b, "[%d]", int64(s))
+			}
+		}
+		if b.Len() > 0 {
+			e.BlameFields = append(e.BlameFields, b.String())
+		}
+	}
+}
+
+// members returns the named members of a JSON object, the last of each name, and how many the object has in all; ok is
+// false when text is no JSON object. It keeps nothing of the others, however many there are.
+func members(text []byte, names ...string) (found map[string]json.RawMessage, n int, ok bool) {
+	s := jsonscan.New(string(text))
+	if !s.Open(jsonscan.Object) {
+		return nil, 0, false
+	}
+	found = make(map[string]json.RawMessage, len(names))
+	for name, more := s.NextKey(); more; name, more = s.NextKey() {
+		value := s.Skip()
+		n++
+		if slices.Contains(names, name) {
+			found[name] = json.RawMessage(value)
+		}
+	}
+	return found, n, s.End() == nil
+}

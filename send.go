@@ -1,0 +1,301 @@
+package appevents
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/appevents/appevents-go/internal/formenc"
+	"github.com/appevents/appevents-go/internal/redact"
+)
+
+// A request describes a call; only Client.do turns it into HTTP.
+type request struct {
+	op       *operation
+	method   string
+	node     ID     // the object the path names, "" for none
+	edge     string // "" for the object itself
+	name     string // what observers call the edge, "" for the edge
+	version  string // "" for the client's
+	scope    Scope
+	noToken  bool // the edge takes calls without a token
+	encoding encoding
+	body     []byte     // for POST; do may write over what is behind it, and over the brace at its end
+	query    url.Values // for GET
+	clientIP netip.Addr
+	related  ID       // a second object whose limits count: the Page of a thread
+	maxBody  int      // bounds the answer, 0 for what fits every answer but rows
+	secrets  []string // parameters that must not show up in errors
+
+	// retiredBy reports whether a refusal means that the edge is gone.
+	retiredBy func(*GraphError) bool
+}
+
+// encoding is how a body is written; it knows how to add a credential to one.
+type encoding uint8
+
+const (
+	formEncoding encoding = iota
+	jsonEncoding
+)
+
+func (e encoding) contentType() string {
+	if e == jsonEncoding {
+		return "application/json"
+	}
+	return "application/x-www-form-urlencoded"
+}
+
+// open returns the part of a body that further fields can be written behind.
+func (e encoding) open(body []byte) []byte {
+	if e == jsonEncoding {
+		return bytes.TrimSuffix(body, []byte("}"))
+	}
+	return body
+}
+
+// withFields writes the fields that have a value behind an open body, and ends it. It writes in place where there is
+// room.
+func (e encoding) withFields(body []byte, fields [][2]string) []byte {
+	for _, f := range fields {
+		switch {
+		case f[1] == "":
+		case e == formEncoding:
+			body = formenc.AppendField(body, f[0], f[1])
+		default:
+			if len(body) > 1 {
+				body = append(body, ',')
+			}
+			quoted, _ := json.Marshal(f[1]) // a string always marshals
+			body = append(append(append(body, '"'), f[0]...), `":`...)
+			body = append(body, quoted...)
+		}
+	}
+	if e == jsonEncoding {
+		body = append(body, '}')
+	}
+	return body
+}
+
+// do runs a call to its end: requests, waits and repeats. On success the body is a JSON object without an error.
+func (c *Client) do(ctx context.Context, r *request) (Response, error) {
+	if err := c.ready(); err != nil {
+		return Response{}, err
+	}
+	if r.version == "" {
+		r.version = c.graphVersion()
+	}
+	r.body = r.encoding.open(r.body)
+	maybeReceived := false
+	for attempt := 1; ; attempt++ {
+		resp, err := c.attempt(ctx, r, attempt)
+		if err == nil {
+			return resp, nil
+		}
+		r.body = slices.Clip(r.body) // the transport may still be reading what the first attempt wrote behind it
+		maybeReceived = maybeReceived || OutcomeOf(err) == OutcomeUnknown
+		if ctx.Err() == nil && c.retry.again(err, attempt) {
+			delay := c.retry.delay(attempt)
+			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > delay {
+				waitErr := sleep(ctx, delay)
+				if waitErr == nil {
+					continue
+				}
+				err = &CallError{
+					Op: r.op.name, Outcome: OutcomeNotSent, Attempts: attempt, Err: errors.Join(waitErr, err),
+				}
+			}
+		}
+		if maybeReceived {
+			err = asUnknown(err)
+		}
+		return Response{}, err
+	}
+}
+
+// asUnknown corrects the outcome of a call one of whose earlier requests may have been received. It changes a copy:
+// the observer was given err.
+func asUnknown(err error) error {
+	switch e := err.(type) { //nolint:errorlint // attempt returns these types unwrapped
+	case *CallError:
+		own := *e
+		own.Outcome = OutcomeUnknown
+		return &own
+	case *GraphError:
+		own := *e
+		own.unknown = true
+		return &own
+	}
+	return err
+}
+
+// attempt makes one request and tells the observer and the logger.
+func (c *Client) attempt(ctx context.Context, r *request, n int) (resp Response, err error) {
+	start := time.Now()
+	resp, err = c.send(ctx, r)
+	resp.Attempts = n
+	switch e := err.(type) { //nolint:errorlint // send returns these types unwrapped
+	case *CallError:
+		e.Op, e.Attempts = r.op.name, n
+		if !e.retryable {
+			e.Attempts-- // this request was not started
+		}
+	case *GraphError:
+		e.Attempts = n
+	}
+	if c.observer != nil || c.logger != nil {
+		edge := r.name
+		if edge == "" {
+			edge = r.edge
+		}
+		c.report(ctx, CallInfo{
+			Op: r.op.name, Edge: edge, Scope: r.scope, Attempt: n, Duration: time.Since(start), Outcome: OutcomeOf(err),
+			StatusCode: resp.StatusCode, Err: err, Version: r.version, ServedVersion: resp.Version, Usage: resp.Usage,
+		})
+	}
+	return resp, err
+}
+
+// send makes one request. Its error is a *CallError or a *GraphError, free of credentials.
+func (c *Client) send(ctx context.Context, r *request) (Response, error) {
+	if err := ctx.Err(); err != nil {
+		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: err}
+	}
+	timeout := c.timeout
+	if own := c.http.get(); own != nil && own.Timeout > 0 {
+		timeout = min(timeout, own.Timeout)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	cred, err := c.signer.credentials(ctx, r.scope, r.noToken)
+	if err != nil {
+		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: redact.Error(err, c.signer.secret.reveal())}
+	}
+	secrets := append([]string{cred.token, cred.proof, c.signer.secret.reveal()}, r.secrets...)
+	x := new(exchange)
+	httpResp, err := x.roundTrip(c, c.newRequest(ctx, r, cred, x))
+	if err != nil {
+		return Response{}, &CallError{
+			Outcome: x.outcome(err), Err: redact.Error(err, secrets...), retryable: true,
+		}
+	}
+	defer httpResp.Body.Close()
+	body, readErr := readAnswer(httpResp, cmp.Or(r.maxBody, maxBody))
+	resp, graphErr := decode(r, httpResp, body, readErr, secrets)
+	if graphErr == nil {
+		return resp, nil
+	}
+	if graphErr.Is(ErrAuth) {
+		c.signer.refused(r.scope, cred.token)
+	}
+	return resp, graphErr
+}
+
+// exchange is an HTTP request under way, in one piece of memory.
+type exchange struct {
+	progress
+	url    url.URL
+	body   bytes.Reader
+	header [5]string
+}
+
+func (c *Client) newRequest(ctx context.Context, r *request, cred credentials, x *exchange) *http.Request {
+	x.url = c.baseURL
+	path := "/" + r.version
+	if r.node != "" {
+		path += "/" + string(r.node)
+	}
+	if r.edge != "" {
+		path += "/" + r.edge
+	}
+	x.url.Path += path
+	if x.url.RawPath != "" {
+		x.url.RawPath += path // nodes and edges have no character that needs an escape
+	}
+	fields := [...][2]string{
+		{"access_token", ""}, {"appsecret_proof", cred.proof}, {"appsecret_time", cred.time},
+	}
+	if c.tokenBody {
+		fields[0][1] = cred.token
+	}
+	req := &http.Request{
+		Method: r.method, URL: &x.url, Host: x.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: make(http.Header, len(x.header)), Body: http.NoBody,
+	}
+	header := x.header[:0]
+	set := func(canonical, value string) {
+		header = append(header, value)
+		req.Header[canonical] = slices.Clip(header[len(header)-1:])
+	}
+	if r.method == http.MethodGet {
+		x.url.RawQuery = queryOf(r.query, fields[:])
+	} else {
+		body := r.encoding.withFields(r.body, fields[:])
+		x.body.Reset(body)
+		req.Body, req.ContentLength = io.NopCloser(&x.body), int64(len(body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		set("Content-Type", r.encoding.contentType())
+	}
+	set("Accept", "application/json")
+	set("User-Agent", "appevents-go/"+Version)
+	if cred.token != "" && !c.tokenBody {
+		set("Authorization", cred.bearer)
+	}
+	if r.clientIP.IsValid() {
+		set("X-Forwarded-For", r.clientIP.Unmap().WithZone("").String())
+	}
+	return req.WithContext(x.watch(ctx))
+}
+
+// queryOf writes the query of a read.
+func queryOf(params url.Values, fields [][2]string) string {
+	query := make(url.Values, len(params)+len(fields))
+	for name, values := range params {
+		query[name] = values
+	}
+	for _, f := range fields {
+		if f[1] != "" {
+			query.Set(f[0], f[1])
+		}
+	}
+	return query.Encode()
+}
+
+// roundTrip is http.Client.Do without redirects, which no Graph edge has and credentials must not follow, and without
+// the copies that it makes for them.
+func (x *exchange) roundTrip(c *Client, req *http.Request) (*http.Response, error) {
+	transport := c.transport()
+	_, plain := transport.(*http.Transport)
+	x.wrapped = !plain
+	var jar http.CookieJar
+	if own := c.http.get(); own != nil && own.Jar != nil {
+		jar = own.Jar
+		for _, cookie := range jar.Cookies(req.URL) {
+			req.AddCookie(cookie)
+		}
+	}
+	resp, err := transport.RoundTrip(req)
+	if err == nil && resp == nil {
+		err = errors.New("the transport returned neither an answer nor an error")
+	}
+	if err != nil {
+		return nil, &url.Error{Op: req.Method, URL: req.URL.String(), Err: err}
+	}
+	if jar != nil {
+		if cookies := resp.Cookies(); len(cookies) > 0 {
+			jar.SetCookies(req.URL, cookies)
+		}
+	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	return resp, nil
+}
