@@ -132,7 +132,7 @@ var (
 // failed, the error is a [*PartialError]. Errors are otherwise a [*ValidationError], a [*GraphError] or a
 // [*CallError].
 func (c *Client) LogActivity(ctx context.Context, a *Activity) (*ActivityResult, error) {
-	if err := c.ready(); err != nil {
+	if err := c.ready(opLogActivity); err != nil {
 		return nil, err
 	}
 	if a == nil {
@@ -168,7 +168,7 @@ func (c *Client) LogInstall(ctx context.Context, in *Install) (*ActivityResult, 
 
 // sendOne makes a call without events, in one request.
 func (c *Client) sendOne(ctx context.Context, op *operation, call activityCall) (*ActivityResult, error) {
-	if err := c.ready(); err != nil {
+	if err := c.ready(op); err != nil {
 		return nil, err
 	}
 	if err := call.validate(time.Now()); err != nil {

@@ -20,14 +20,14 @@ var _ = func() bool {
 type bridged struct{ client *Client }
 
 func (b bridged) MaxEvents() int {
-	if b.client.ready() != nil {
+	if b.client.made() != nil {
 		return defaultMaxEvents
 	}
 	return b.client.maxEvents
 }
 
 func (b bridged) TokenFingerprint(ctx context.Context, call any) (string, error) {
-	if err := b.client.ready(); err != nil {
+	if err := b.client.made(); err != nil {
 		return "", err
 	}
 	c, ok := call.(Call)

@@ -19,7 +19,7 @@ const (
 )
 
 // Client sends app events to the Graph API. Make one with [New] and share it: it is immutable and safe for concurrent
-// use. The methods of a nil or zero Client fail with a [*ConfigError]. Printing a Client shows no credential.
+// use. The calls of a nil or zero Client fail with a [*ConfigError]. Printing a Client shows no credential.
 type Client struct{ config }
 
 // config is what the options build. It is copied by value and never changed afterwards.
@@ -63,7 +63,7 @@ func New(appID string, opts ...Option) (*Client, error) {
 
 // Clone returns a copy of c changed by opts. It shares connections with c unless opts hold another HTTP client.
 func (c *Client) Clone(opts ...Option) (*Client, error) {
-	if err := c.ready(); err != nil {
+	if err := c.made(); err != nil {
 		return nil, err
 	}
 	return c.config.with(opts)
@@ -94,10 +94,18 @@ func (c config) with(opts []Option) (*Client, error) {
 	return &Client{config: b.config}, nil
 }
 
-// ready returns the error of a Client that New did not make.
-func (c *Client) ready() error {
+// made returns the error of a Client that New did not make.
+func (c *Client) made() error {
 	if c == nil || c.appID == "" {
 		return &ConfigError{Field: "Client", Reason: "is nil or zero: make one with New"}
+	}
+	return nil
+}
+
+// ready is made as the error of a call.
+func (c *Client) ready(op *operation) error {
+	if err := c.made(); err != nil {
+		return &CallError{Op: op.name, Outcome: OutcomeNotSent, Err: err}
 	}
 	return nil
 }

@@ -127,7 +127,7 @@ func (c *Client) SendConversions(
 	ctx context.Context, datasetID string, conversions ...Conversion,
 ) (*ConversionsResult, error) {
 	s := conversionsSender{client: c, dataset: ID(datasetID), result: new(ConversionsResult)}
-	if err := c.ready(); err != nil {
+	if err := c.ready(opSendConversions); err != nil {
 		return s.result, err
 	}
 	var p problems
@@ -140,14 +140,15 @@ func (c *Client) SendConversions(
 	s.suffix = c.appendConversionOptions([]byte{']'})
 	now := time.Now()
 	user := make([]hashedField, 0, numUserDataKeys)
+	p = problems{} // stopped keeps those of the call
 	for i := range conversions {
 		p.issues = p.issues[:0]
 		user = conversions[i].check(user[:0], &p, now)
 		switch {
 		case len(p.issues) > 0:
-			s.fail(i, &ValidationError{Issues: p.under(field("conversions").item(i))})
+			s.fail(i, true, &ValidationError{Issues: p.under(field("conversions").item(i))})
 		case s.stopped != nil:
-			s.fail(i, s.stopped)
+			s.fail(i, false, s.stopped)
 		default:
 			s.left = len(conversions) - i
 			s.add(ctx, i, &conversions[i], user, now.Unix())
@@ -187,8 +188,8 @@ type encodedConversion struct{ index, start, end int }
 
 const conversionsPrefix = `{"data":[`
 
-func (s *conversionsSender) fail(index int, err error) {
-	s.result.Failed = append(s.result.Failed, ConversionFailure{Index: index, Err: err})
+func (s *conversionsSender) fail(index int, alone bool, err error) {
+	s.result.Failed = append(s.result.Failed, ConversionFailure{Index: index, Alone: alone, Err: err})
 }
 
 // add encodes a conversion into the request, and sends what it no longer fits into.
@@ -203,7 +204,7 @@ func (s *conversionsSender) add(ctx context.Context, index int, c *Conversion, u
 		own := slices.Clone(s.body[start:])
 		s.body = s.body[:mark]
 		if len(conversionsPrefix)+len(own)+len(s.suffix) > maxConversionsBody {
-			s.fail(index, &ValidationError{Issues: []Issue{{
+			s.fail(index, true, &ValidationError{Issues: []Issue{{
 				Path: field("conversions").item(index).String(), Rule: RuleLength, Message: "must take less than a megabyte",
 			}}})
 			return
@@ -213,7 +214,7 @@ func (s *conversionsSender) add(ctx context.Context, index int, c *Conversion, u
 		s.body = append(s.body, own...)
 	}
 	if s.stopped != nil { // by a flush
-		s.fail(index, s.stopped)
+		s.fail(index, false, s.stopped)
 		return
 	}
 	s.pending = append(s.pending, encodedConversion{index: index, start: start, end: len(s.body)})
@@ -254,7 +255,7 @@ func (s *conversionsSender) flush(ctx context.Context) {
 		case !refusesContent(err):
 			s.end(part, err)
 		case len(part) == 1:
-			s.fail(part[0].index, err)
+			s.fail(part[0].index, true, err)
 			alone++
 		default:
 			refusals = append(refusals, refusal{part, err})
@@ -301,7 +302,7 @@ func refusesContent(err error) bool {
 // end fails a part with err, and with it the call: what has not been sent yet will not be.
 func (s *conversionsSender) end(part []encodedConversion, err error) {
 	for _, c := range part {
-		s.fail(c.index, err)
+		s.fail(c.index, len(part) == 1, err)
 	}
 	s.stopped = err
 	if OutcomeOf(err) != OutcomeNotSent {
@@ -318,7 +319,7 @@ func (s *conversionsSender) leave(part []encodedConversion, refusal error) {
 		Err: fmt.Errorf("refused together with others, and not tried alone: %w", refusal),
 	}
 	for _, c := range part {
-		s.fail(c.index, err)
+		s.fail(c.index, false, err)
 	}
 }
 

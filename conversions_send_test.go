@@ -545,7 +545,9 @@ func TestConversionsError_ReadsAsOneLine(t *testing.T) {
 	require.Equal(t, "appevents: send conversions: 1 of 1 not accepted: conversions[0]: not accepted", e.Error())
 
 	same := errors.New("same")
-	e = &appevents.ConversionsError{Total: 5, Failed: []appevents.ConversionFailure{{0, same}, {1, same}, {3, same}}}
+	e = &appevents.ConversionsError{Total: 5, Failed: []appevents.ConversionFailure{
+		{Index: 0, Err: same}, {Index: 1, Err: same}, {Index: 3, Err: same},
+	}}
 	require.Equal(t, "appevents: send conversions: 3 of 5 not accepted: conversions[0] to [1]: same; conversions[3]: same",
 		e.Error())
 	require.Equal(t, []error{same}, e.Unwrap())
@@ -564,4 +566,68 @@ func TestSendConversions_AgainstTheStandIn(t *testing.T) {
 	var graphErr *appevents.GraphError
 	require.ErrorAs(t, result.Failed[0].Err, &graphErr)
 	require.Equal(t, 2804065, graphErr.Subcode)
+}
+
+// The error of the call and those of single conversions must not share memory.
+func TestSendConversions_BlamesTheDatasetAndNotTheNeighbour(t *testing.T) {
+	t.Parallel()
+	nameless := lead(1)
+	nameless.Name = "no such name"
+	result, err := newMock(t).client(t).SendConversions(t.Context(), "", lead(0), nameless, lead(2))
+	var failed *appevents.ConversionsError
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, failed.Failed, result.Failed)
+	paths := make([]string, len(result.Failed))
+	for i, failure := range result.Failed {
+		require.Equal(t, i, failure.Index)
+		require.Equal(t, i == 1, failure.Alone)
+		paths[i] = issuesOf(t, failure.Err)[0].Path
+	}
+	require.Equal(t, []string{"dataset_id", "conversions[1].name", "dataset_id"}, paths)
+	require.ErrorContains(t, err, "conversions[0]: invalid call: dataset_id: must be set")
+}
+
+func TestSendConversions_SaysWhichWereTriedAlone(t *testing.T) {
+	t.Parallel()
+	alone := func(failed []appevents.ConversionFailure) map[int]bool {
+		got := make(map[int]bool)
+		for _, failure := range failed {
+			got[failure.Index] = failure.Alone
+		}
+		return got
+	}
+	t.Run("refused", func(t *testing.T) {
+		t.Parallel()
+		edge := newStrictEdge(5, 1, 3)
+		result, err := edge.client(t).SendConversions(t.Context(), convDataset, leads(5)...)
+		require.Error(t, err)
+		require.Equal(t, map[int]bool{1: true, 3: true}, alone(result.Failed))
+	})
+	t.Run("ended together", func(t *testing.T) {
+		t.Parallel()
+		edge := newStrictEdge(3)
+		edge.fault = func(int) *http.Response {
+			return httpmock.NewStringResponse(http.StatusForbidden, `{"error":{"code":200}}`)
+		}
+		result, err := edge.client(t).SendConversions(t.Context(), convDataset, leads(3)...)
+		require.ErrorIs(t, err, appevents.ErrPermission)
+		require.Equal(t, map[int]bool{0: false, 1: false, 2: false}, alone(result.Failed))
+		result, err = edge.client(t).SendConversions(t.Context(), convDataset, leads(1)...)
+		require.ErrorIs(t, err, appevents.ErrPermission)
+		require.Equal(t, map[int]bool{0: true}, alone(result.Failed))
+	})
+	t.Run("not looked into", func(t *testing.T) {
+		t.Parallel()
+		bad := make([]int, 1000)
+		for i := range bad {
+			bad[i] = i
+		}
+		result, err := newStrictEdge(1000, bad...).client(t).SendConversions(t.Context(), convDataset, leads(1000)...)
+		require.Error(t, err)
+		for index, tried := range alone(result.Failed) {
+			graph := new(appevents.GraphError)
+			require.ErrorAs(t, result.Failed[index].Err, &graph)
+			require.Equal(t, tried, appevents.OutcomeOf(result.Failed[index].Err) == appevents.OutcomeRefused, index)
+		}
+	})
 }

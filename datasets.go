@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"sync"
+
+	"github.com/appevents/appevents-go/internal/lookup"
 )
 
 // maxCachedDatasets bounds the memory of a cache; a platform's Pages fit many times over.
@@ -25,8 +26,8 @@ var opEnsureDataset = declare(operation{
 // Events Manager can send conversions but not call this. Keep the ID: [DatasetCache] does.
 //
 // https://developers.facebook.com/docs/marketing-api/conversions-api/business-messaging
-func (c *Client) EnsureDataset(ctx context.Context, account ID) (string, error) {
-	if err := c.ready(); err != nil {
+func (c *Client) EnsureDataset(ctx context.Context, account ID) (ID, error) {
+	if err := c.ready(opEnsureDataset); err != nil {
 		return "", err
 	}
 	var p problems
@@ -46,7 +47,7 @@ func (c *Client) EnsureDataset(ctx context.Context, account ID) (string, error) 
 }
 
 // dataset makes or reads the dataset of an account.
-func (c *Client) dataset(ctx context.Context, method string, account ID) (string, error) {
+func (c *Client) dataset(ctx context.Context, method string, account ID) (ID, error) {
 	resp, err := c.do(ctx, &request{
 		op:     opEnsureDataset,
 		method: method,
@@ -64,25 +65,14 @@ func (c *Client) dataset(ctx context.Context, method string, account ID) (string
 	if rule, _ := answer.ID.issue(); err != nil || rule != "" {
 		return "", resp.unusable(opEnsureDataset, "the answer holds no dataset ID")
 	}
-	return string(answer.ID), nil
+	return answer.ID, nil
 }
 
 // DatasetCache remembers the datasets of many Pages and accounts, and asks for each once however many calls need it at
 // the same time. Datasets do not change, so nothing expires. It is safe for concurrent use. Make one with
 // [NewDatasetCache].
 type DatasetCache struct {
-	client *Client
-
-	mu      sync.Mutex
-	entries map[ID]*datasetEntry
-}
-
-// datasetEntry is a look-up, under way until done is closed; the other fields are written before that.
-type datasetEntry struct {
-	done      chan struct{}
-	id        string
-	err       error
-	abandoned bool // it ended with the context of the caller that made it, or in a panic
+	datasets lookup.Cache[ID, ID]
 }
 
 // NewDatasetCache returns an empty cache over [Client.EnsureDataset] of client, which must not be nil.
@@ -90,67 +80,25 @@ func NewDatasetCache(client *Client) (*DatasetCache, error) {
 	if client == nil {
 		return nil, &ConfigError{Field: "NewDatasetCache", Reason: "the client is nil"}
 	}
-	return &DatasetCache{client: client, entries: make(map[ID]*datasetEntry)}, nil
+	return &DatasetCache{datasets: lookup.Cache[ID, ID]{Look: client.EnsureDataset, Max: maxCachedDatasets}}, nil
 }
 
-// Ensure is [Client.EnsureDataset] with a memory. Of the calls that need the same dataset the first asks for it and
-// the others wait; when it fails, so do they, unless it failed only because its own context ended. A failure is not
-// remembered.
-func (d *DatasetCache) Ensure(ctx context.Context, account ID) (string, error) {
-	for {
-		d.mu.Lock()
-		e := d.entries[account]
-		if e == nil {
-			e = &datasetEntry{done: make(chan struct{}), abandoned: true}
-			d.makeRoom()
-			d.entries[account] = e
-			d.mu.Unlock()
-			return d.look(ctx, account, e)
-		}
-		d.mu.Unlock()
-		select {
-		case <-e.done:
-		case <-ctx.Done():
-			return "", &CallError{Op: opEnsureDataset.name, Outcome: OutcomeNotSent, Err: ctx.Err()}
-		}
-		if !e.abandoned {
-			return e.id, e.err
-		}
+// Ensure is [Client.EnsureDataset] with a memory. Calls that need the same dataset wait for one look-up, which goes on
+// when the caller that began it leaves. A failure goes to all who wait and is not remembered.
+func (d *DatasetCache) Ensure(ctx context.Context, account ID) (ID, error) {
+	if d == nil || d.datasets.Look == nil {
+		return "", &ConfigError{Field: "DatasetCache", Reason: "is nil or zero: make one with NewDatasetCache"}
 	}
-}
-
-// look asks for a dataset on behalf of all who wait on e.
-func (d *DatasetCache) look(ctx context.Context, account ID, e *datasetEntry) (string, error) {
-	defer func() {
-		if e.abandoned || e.err != nil {
-			d.mu.Lock()
-			if d.entries[account] == e {
-				delete(d.entries, account)
-			}
-			d.mu.Unlock()
-		}
-		close(e.done)
-	}()
-	e.id, e.err = d.client.EnsureDataset(ctx, account)
-	e.abandoned = e.err != nil && ctx.Err() != nil
-	return e.id, e.err
+	id, err := d.datasets.Get(ctx, account)
+	if err != nil && OutcomeOf(err) == OutcomeNone { // the end of ctx
+		err = &CallError{Op: opEnsureDataset.name, Outcome: OutcomeNotSent, Err: err}
+	}
+	return id, err
 }
 
 // Forget drops what is remembered of an account, for one whose dataset was replaced.
 func (d *DatasetCache) Forget(account ID) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.entries, account)
-}
-
-// makeRoom keeps the cache bounded: over the limit it drops an arbitrary entry. Those who wait on it still get their
-// answer.
-func (d *DatasetCache) makeRoom() {
-	if len(d.entries) < maxCachedDatasets {
-		return
-	}
-	for account := range d.entries {
-		delete(d.entries, account)
-		return
+	if d != nil {
+		d.datasets.Forget(account)
 	}
 }

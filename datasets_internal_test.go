@@ -18,13 +18,14 @@ func TestDatasetCache_IsBounded(t *testing.T) {
 	require.NoError(t, err)
 	cache, err := NewDatasetCache(client)
 	require.NoError(t, err)
-	done := make(chan struct{})
-	close(done)
-	for i := range maxCachedDatasets {
-		cache.entries[ID(strconv.Itoa(i+1))] = &datasetEntry{done: done}
+	require.Equal(t, maxCachedDatasets, cache.datasets.Max)
+	cache.datasets.Max = 4
+	for i := range 4 {
+		_, err := cache.Ensure(t.Context(), ID(strconv.Itoa(i+1)))
+		require.NoError(t, err)
 	}
 	id, err := cache.Ensure(t.Context(), ID(strings.Repeat("9", 18)))
 	require.NoError(t, err)
-	require.Equal(t, "5501", id)
-	require.Len(t, cache.entries, maxCachedDatasets)
+	require.Equal(t, ID("5501"), id)
+	require.Equal(t, 4, cache.datasets.Len())
 }

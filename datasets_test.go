@@ -25,7 +25,7 @@ func TestEnsureDataset(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		answers []httpmock.Responder
-		want    string
+		want    appevents.ID
 		is      error
 		text    string
 	}{
@@ -111,14 +111,14 @@ func TestDatasetCache_AsksOnceForEachAccount(t *testing.T) {
 
 		other, err := cache.Ensure(t.Context(), "902")
 		require.NoError(t, err)
-		require.Equal(t, "5502", other)
+		require.Equal(t, appevents.ID("5502"), other)
 		kept, err := cache.Ensure(t.Context(), corePage)
 		require.NoError(t, err)
-		require.Equal(t, "5501", kept)
+		require.Equal(t, appevents.ID("5501"), kept)
 		cache.Forget(corePage)
 		renewed, err := cache.Ensure(t.Context(), corePage)
 		require.NoError(t, err)
-		require.Equal(t, "5503", renewed)
+		require.Equal(t, appevents.ID("5503"), renewed)
 		require.EqualValues(t, 3, calls.Load())
 	})
 }
@@ -219,7 +219,7 @@ func TestDatasetCache_AFailureForgetsOnlyItself(t *testing.T) {
 		<-time.After(3 * time.Second) // the first has failed, the second has not ended
 		id, err := cache.Ensure(t.Context(), corePage)
 		require.NoError(t, err)
-		require.Equal(t, "5501", id)
+		require.Equal(t, appevents.ID("5501"), id)
 		require.EqualValues(t, 2, calls.Load())
 		all.Wait()
 	})
@@ -240,7 +240,7 @@ func TestDatasetCache_SurvivesAPanicOfTheTokenSource(t *testing.T) {
 	require.Panics(t, func() { _, _ = cache.Ensure(t.Context(), corePage) })
 	id, err := cache.Ensure(t.Context(), corePage)
 	require.NoError(t, err)
-	require.Equal(t, "5501", id)
+	require.Equal(t, appevents.ID("5501"), id)
 }
 
 func TestNewDatasetCache_RefusesNoClient(t *testing.T) {

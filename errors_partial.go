@@ -51,6 +51,11 @@ type ConversionFailure struct {
 	// Index is its place among the conversions of the call.
 	Index int
 
+	// Alone says that Err is about this conversion and no other: it is invalid, or it was tried in a request of its
+	// own. Where it is false, Err is what became of a request with others in it, or of an earlier one, after which this
+	// conversion was not sent.
+	Alone bool
+
 	// Err says why. [OutcomeOf] tells what became of it: not sent ([*ValidationError], [*CallError]), refused
 	// ([*GraphError]), or unknown ([ErrUnknownOutcome]).
 	Err error

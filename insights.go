@@ -206,7 +206,7 @@ const maxInsightsPages = 10_000
 // https://developers.facebook.com/docs/marketing-api/insights
 func (c *Client) Insights(ctx context.Context, objectID string, q InsightsQuery) iter.Seq2[InsightsRow, error] {
 	return func(yield func(InsightsRow, error) bool) {
-		if err := c.ready(); err != nil {
+		if err := c.ready(opInsights); err != nil {
 			yield(InsightsRow{}, err)
 			return
 		}

@@ -56,7 +56,7 @@ func (s ReportStatus) failed() bool { return s.State == JobFailed || s.State == 
 // StartInsightsReport has Meta run a query in the background: POST /{object}/insights. Its arguments and errors are
 // those of [Client.Insights].
 func (c *Client) StartInsightsReport(ctx context.Context, objectID string, q InsightsQuery) (*InsightsReport, error) {
-	if err := c.ready(); err != nil {
+	if err := c.ready(opInsightsReport); err != nil {
 		return nil, err
 	}
 	params, err := q.params(objectID)
@@ -86,7 +86,7 @@ func (c *Client) StartInsightsReport(ctx context.Context, objectID string, q Ins
 
 // InsightsReport returns a report started earlier, for the same object.
 func (c *Client) InsightsReport(objectID string, id ID) (*InsightsReport, error) {
-	if err := c.ready(); err != nil {
+	if err := c.ready(opInsightsReport); err != nil {
 		return nil, err
 	}
 	var p problems
@@ -99,10 +99,26 @@ func (c *Client) InsightsReport(objectID string, id ID) (*InsightsReport, error)
 }
 
 // ID returns the report's ID.
-func (r *InsightsReport) ID() ID { return r.id }
+func (r *InsightsReport) ID() ID {
+	if r == nil {
+		return ""
+	}
+	return r.id
+}
+
+// owner returns the client that made the report, nil when none did.
+func (r *InsightsReport) owner() *Client {
+	if r == nil {
+		return nil
+	}
+	return r.client
+}
 
 // Status asks how far the report has come. A report that failed is a [*GraphError] with Meta's reason.
 func (r *InsightsReport) Status(ctx context.Context) (ReportStatus, error) {
+	if err := r.owner().ready(opInsightsReport); err != nil {
+		return ReportStatus{}, err
+	}
 	fields := "async_status,async_percent_completion"
 	if version, _ := parseGraphVersion(r.client.graphVersion()); version.major >= 25 {
 		fields += ",error_code,error_subcode,error_message,error_user_title,error_user_msg" // older ones do not know these
@@ -179,6 +195,9 @@ func (r *InsightsReport) Wait(ctx context.Context, progress func(ReportStatus)) 
 
 // Rows reads the rows of a complete report, as [Client.Insights] does.
 func (r *InsightsReport) Rows(ctx context.Context) iter.Seq2[InsightsRow, error] {
+	if err := r.owner().ready(opInsightsReport); err != nil {
+		return func(yield func(InsightsRow, error) bool) { yield(InsightsRow{}, err) }
+	}
 	params := url.Values{}
 	if r.limit > 0 {
 		params.Set("limit", strconv.Itoa(r.limit))

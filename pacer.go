@@ -25,7 +25,8 @@ const (
 //	result, err := client.LogActivity(ctx, activity)
 //
 // Waits begin at 75 percent of a limit and grow to two seconds a call; once Graph has throttled the app or the Page,
-// Wait holds until the time Graph named. It is safe for concurrent use. Use one for each app.
+// Wait holds until the time Graph named. The zero value is ready and a nil Pacer never waits. It is safe
+// for concurrent use. Use one for each app.
 type Pacer struct {
 	mu    sync.Mutex
 	loads map[ID]load // "" is the app
@@ -39,10 +40,13 @@ type load struct {
 }
 
 // NewPacer returns a Pacer that knows of no load.
-func NewPacer() *Pacer { return &Pacer{loads: make(map[ID]load)} }
+func NewPacer() *Pacer { return new(Pacer) }
 
 // Observe learns from a request. Give it to [WithObserver].
 func (p *Pacer) Observe(_ context.Context, info CallInfo) {
+	if p == nil {
+		return
+	}
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,6 +86,9 @@ func (p *Pacer) learn(object ID, percent float64, wait time.Duration, now time.T
 	if until := now.Add(wait); wait > 0 && until.After(l.blocked) {
 		l.blocked = until
 	}
+	if p.loads == nil {
+		p.loads = make(map[ID]load)
+	}
 	p.loads[object] = l
 }
 
@@ -116,6 +123,9 @@ func (p *Pacer) Wait(ctx context.Context, pageID ID) error {
 
 // Delay returns how long Wait would hold now.
 func (p *Pacer) Delay(pageID ID) time.Duration {
+	if p == nil {
+		return 0
+	}
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()

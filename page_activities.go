@@ -70,7 +70,7 @@ var opLogPageActivity = declare(operation{
 // Deprecated: Meta ended the edge in September 2025, and every Graph version that has it has expired; expect
 // [ErrRetired]. Log the same events with [Client.LogActivity].
 func (c *Client) LogPageActivity(ctx context.Context, p *PageActivity) (*ActivityResult, error) {
-	if err := c.ready(); err != nil {
+	if err := c.ready(opLogPageActivity); err != nil {
 		return nil, err
 	}
 	if err := p.Validate(); err != nil {

@@ -107,8 +107,8 @@ func TestPrinting(t *testing.T) {
 			},
 			"an answer of Graph, in which the secrets of the call were blanked": {
 				"AccountUsage", "ActionStat", "ActivityResult", "BusinessUsage", "Claim", "ConversionsResult",
-				"DatasetCache", "GranularScope", "InsightsReport", "InsightsRow", "InsightsUsage",
-				"ReportStatus", "Response", "TokenInfo", "Verdict", "datasetEntry",
+				"GranularScope", "InsightsReport", "InsightsRow", "InsightsUsage",
+				"ReportStatus", "Response", "TokenInfo", "Verdict",
 			},
 			"a text in which the secrets of the call were blanked": {
 				"CallError", "CallInfo", "ConfigError", "ConversionFailure", "GraphError", "Issue",

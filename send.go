@@ -87,9 +87,6 @@ func (e encoding) withFields(body []byte, fields [][2]string) []byte {
 
 // do runs a call to its end: requests, waits and repeats. On success the body is a JSON object without an error.
 func (c *Client) do(ctx context.Context, r *request) (Response, error) {
-	if err := c.ready(); err != nil {
-		return Response{}, err
-	}
 	if r.version == "" {
 		r.version = c.graphVersion()
 	}

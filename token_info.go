@@ -48,7 +48,7 @@ type GranularScope struct {
 // invalid or expired is not an error: TokenInfo says so. The call is a read, so the inspected token is part of its
 // URL; the SDK keeps it out of errors and logs, and any proxy in between should do the same.
 func (c *Client) InspectToken(ctx context.Context, token string) (*TokenInfo, error) {
-	if err := c.ready(); err != nil {
+	if err := c.ready(opInspectToken); err != nil {
 		return nil, err
 	}
 	if strings.TrimSpace(token) == "" {

@@ -58,7 +58,7 @@ func asConversions(ctx context.Context, client *appevents.Client, events []appev
 		}
 		conversions = append(conversions, conversion)
 	}
-	_, err = client.SendConversions(ctx, dataset, conversions...)
+	_, err = client.SendConversions(ctx, string(dataset), conversions...)
 	return err
 }
 
