@@ -51,7 +51,10 @@ func (r Response) unusable(op *operation, message string) *GraphError {
 
 // redact blanks the given secrets in everything a result shows, should the answer repeat one: paging links do.
 func (r *Response) redact(secrets []string) {
-	for _, text := range [...]*string{&r.TraceID, &r.Version, &r.Usage.AdAccount.Tier, &r.Usage.Insights.Tier} {
+	if r.Version != r.RequestedVersion {
+		r.Version = redact.Text(r.Version, secrets...)
+	}
+	for _, text := range [...]*string{&r.TraceID, &r.Usage.AdAccount.Tier, &r.Usage.Insights.Tier} {
 		*text = redact.Text(*text, secrets...)
 	}
 	for i := range r.Usage.Business {
@@ -59,7 +62,9 @@ func (r *Response) redact(secrets []string) {
 		b.ID, b.Type = ID(redact.Text(string(b.ID), secrets...)), redact.Text(b.Type, secrets...)
 		b.Tier = redact.Text(b.Tier, secrets...)
 	}
-	r.Raw = redact.Bytes(r.Raw, secrets...)
+	if !isPlainSuccess(r.Raw) {
+		r.Raw = redact.Bytes(r.Raw, secrets...)
+	}
 }
 
 // readAnswer reads the body of an answer, and hardly more of it than limit.

@@ -25,6 +25,9 @@ const (
 // more of its first characters. It knows them as they are and as URLs, JSON (both also escaped more than once), HTML
 // and base64 write them; of a secret such as the app token, "id|secret", also what stands behind a bar alone.
 func Text(s string, secrets ...string) string {
+	if len(s) < minSecret {
+		return s
+	}
 	forms, encoded := formsIn(s), holdsBase64(s)
 	for _, secret := range secrets {
 		if len(secret) < minSecret {
