@@ -473,7 +473,7 @@ func TestClient_LeavesTheCallersHTTPClientAlone(t *testing.T) {
 	mustClient(t, appevents.WithHTTPClient(none))
 	require.Equal(t, new(http.Client), none)
 
-	// What the caller does to its client later does not reach ours either.
+	// What is invalid is not sent, whatever the caller does to its client.
 	theirs.Transport = http.NewFileTransport(http.Dir(t.TempDir()))
 	_, err = client.LogActivity(t.Context(), &appevents.Activity{})
 	var invalid *appevents.ValidationError

@@ -1,0 +1,172 @@
+package appevents_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/require"
+
+	appevents "github.com/appevents/appevents-go"
+)
+
+// logsTo sends a call and expects it to be answered by whoever counts.
+func logsTo(t *testing.T, client *appevents.Client, count func() int) {
+	t.Helper()
+	before := count()
+	result, err := client.LogActivity(t.Context(), purchase())
+	require.NoError(t, err)
+	require.Equal(t, 1, result.Attempts)
+	require.Equal(t, before+1, count())
+}
+
+// httpmock replaces http.DefaultTransport or the transport of an http.Client. Whichever it does, and whenever, a client
+// calls the stand-in while it is there and the real server when it is gone.
+func TestClient_FollowsHTTPMock(t *testing.T) { //nolint:paralleltest // it replaces http.DefaultTransport
+	arrived := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		arrived++
+		_, _ = w.Write([]byte(coreSuccess))
+	}))
+	t.Cleanup(server.Close)
+	real := func() int { return arrived }
+	mocked := func() int { return httpmock.GetTotalCallCount() }
+	answer := func() {
+		httpmock.RegisterResponder(http.MethodPost, server.URL+"/v26.0/771/activities",
+			httpmock.NewStringResponder(http.StatusOK, coreSuccess))
+	}
+	base := appevents.WithBaseURL(server.URL)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	theirs := &http.Client{Transport: transport}
+	before := map[string]*appevents.Client{
+		"no client of the caller's": mustClient(t, base),
+		"http.DefaultClient":        mustClient(t, base, appevents.WithHTTPClient(http.DefaultClient)),
+	}
+
+	httpmock.Activate()
+	t.Cleanup(httpmock.DeactivateAndReset)
+	answer()
+	after := mustClient(t, base)
+	cloned, err := before["no client of the caller's"].Clone(oneAttempt())
+	require.NoError(t, err)
+	logsTo(t, after, mocked)
+	logsTo(t, cloned, mocked)
+	for _, client := range before {
+		logsTo(t, client, mocked)
+	}
+	own := mustClient(t, base, appevents.WithHTTPClient(theirs))
+	logsTo(t, own, real) // a client of the caller's with a transport is not what Activate is about
+
+	httpmock.DeactivateAndReset()
+	logsTo(t, after, real)
+	logsTo(t, cloned, real)
+	for _, client := range before {
+		logsTo(t, client, real)
+	}
+
+	httpmock.ActivateNonDefault(theirs)
+	answer()
+	logsTo(t, own, mocked)
+	logsTo(t, mustClient(t, base, appevents.WithHTTPClient(theirs)), mocked)
+	logsTo(t, after, real)
+	httpmock.DeactivateNonDefault(theirs)
+	logsTo(t, own, real)
+
+	mock := httpmock.NewMockTransport()
+	mock.RegisterNoResponder(httpmock.NewStringResponder(http.StatusOK, coreSuccess))
+	logsTo(t, mustClient(t, base, appevents.WithHTTPClient(&http.Client{Transport: mock})), mock.GetTotalCallCount)
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// What a program makes the default transport is used, also when it is of net/http's own kind.
+func TestClient_FollowsTheProgramsDefaultTransport(t *testing.T) { //nolint:paralleltest // it replaces http.DefaultTransport
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(coreSuccess))
+	}))
+	t.Cleanup(server.Close)
+	client := mustClient(t, appevents.WithBaseURL(server.URL))
+	standard := http.DefaultTransport
+	t.Cleanup(func() { http.DefaultTransport = standard })
+	dialled := 0
+	own := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialled++
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
+	t.Cleanup(own.CloseIdleConnections)
+	count := func() int { return dialled }
+	http.DefaultTransport = own
+	logsTo(t, client, count)
+	own.CloseIdleConnections()
+	http.DefaultTransport = roundTrip(own.RoundTrip) // wrapped, for tracing say
+	logsTo(t, client, count)
+	http.DefaultTransport = standard
+	_, err := client.LogActivity(t.Context(), purchase())
+	require.NoError(t, err)
+	require.Equal(t, 2, dialled)
+}
+
+// The client does what http.Client would, besides following redirects.
+func TestClient_UsesJarAndTimeoutOfTheCallersClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent []string
+		jar, err := cookiejar.New(nil)
+		require.NoError(t, err)
+		theirs := &http.Client{Jar: jar, Timeout: 3 * time.Second, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			sent = append(sent, r.Header.Get("Cookie"))
+			if len(sent) == 3 {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			resp := httpmock.NewStringResponse(http.StatusOK, coreSuccess)
+			resp.Header.Set("Set-Cookie", "sticky=7")
+			return resp, nil
+		})}
+		client := mustClient(t, appevents.WithHTTPClient(theirs), oneAttempt())
+		for range 2 {
+			_, err := client.LogActivity(t.Context(), purchase())
+			require.NoError(t, err)
+		}
+		require.Equal(t, []string{"", "sticky=7"}, sent)
+		start := time.Now()
+		_, err = client.LogActivity(t.Context(), purchase())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 3*time.Second, time.Since(start))
+	})
+}
+
+// Transports of other makes do what they like.
+func TestClient_SurvivesOddTransports(t *testing.T) {
+	t.Parallel()
+	send := func(transport roundTrip) error {
+		client := mustClient(t, appevents.WithHTTPClient(&http.Client{Transport: transport}), oneAttempt())
+		_, err := client.LogActivity(t.Context(), purchase())
+		return err
+	}
+	err := send(func(*http.Request) (*http.Response, error) { return nil, nil })
+	require.ErrorContains(t, err, "the transport returned neither an answer nor an error")
+	require.ErrorIs(t, err, appevents.ErrUnknownOutcome)
+	err = send(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: http.StatusOK}, nil })
+	require.ErrorContains(t, err, "the answer is empty")
+	err = send(func(r *http.Request) (*http.Response, error) {
+		for name := range r.Header {
+			r.Header[name] = append(r.Header[name], "more")
+		}
+		body, err := io.ReadAll(r.Body)
+		if err == nil && !strings.Contains(string(body), "CUSTOM_APP_EVENTS") {
+			err = errors.New("another body")
+		}
+		return httpmock.NewStringResponse(http.StatusOK, coreSuccess), err
+	})
+	require.NoError(t, err)
+}
