@@ -142,6 +142,7 @@ func (c *Client) LogActivity(ctx context.Context, a *Activity) (*ActivityResult,
 	if err := call.validate(time.Now()); err != nil {
 		return nil, err
 	}
+	c.warn(ctx, opLogActivity, call.warnings)
 	common, err := call.body()
 	if err != nil {
 		return nil, err
@@ -174,6 +175,7 @@ func (c *Client) sendOne(ctx context.Context, op *operation, call activityCall) 
 	if err := call.validate(time.Now()); err != nil {
 		return nil, err
 	}
+	c.warn(ctx, op, call.warnings)
 	body, err := call.body()
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ type config struct {
 	testEventCode string
 
 	logger   *slog.Logger
-	warned   *warned
+	warned   hidden[*warned] // by logger
 	observer func(context.Context, CallInfo)
 }
 
@@ -57,7 +57,6 @@ func New(appID string, opts ...Option) (*Client, error) {
 		timeout:   defaultTimeout,
 		retry:     RetryPolicy{}.withDefaults(),
 		maxEvents: defaultMaxEvents,
-		warned:    new(warned),
 	}.with(opts)
 }
 

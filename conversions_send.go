@@ -150,6 +150,10 @@ func (c *Client) SendConversions(
 		case s.stopped != nil:
 			s.fail(i, false, s.stopped)
 		default:
+			c.warn(ctx, opSendConversions, func() []Issue {
+				own := problems{issues: conversions[i].Warnings()}
+				return own.under(field("conversions").item(i))
+			})
 			s.left = len(conversions) - i
 			s.add(ctx, i, &conversions[i], user, now.Unix())
 		}

@@ -3,6 +3,7 @@ package appevents
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -56,5 +57,54 @@ func (c *Client) report(ctx context.Context, info CallInfo) {
 	c.logger.LogAttrs(ctx, level, "appevents: graph request", attrs...)
 }
 
-// warned remembers which warnings were logged.
-type warned struct{}
+const (
+	warnAgain = time.Minute // how long a warning that was logged is not logged again
+	maxWarned = 1 << 10     // bounds the memory; beyond it a warning may come more often
+)
+
+// warned remembers which warnings were logged, and when.
+type warned struct {
+	mu sync.Mutex
+	at map[warnedOf]time.Time
+}
+
+// warnedOf is a kind of warning about a field, whichever element of a list has it.
+type warnedOf struct{ op, field, rule string }
+
+// warn logs the warnings of a valid call, which is sent all the same: each kind about a field once in a minute.
+func (c *Client) warn(ctx context.Context, op *operation, warnings func() []Issue) {
+	if c.logger == nil || !c.logger.Enabled(ctx, slog.LevelWarn) {
+		return
+	}
+	for _, issue := range warnings() {
+		if c.warned.get().isNew(warnedOf{op.name, withoutIndices(issue.Path), issue.Rule}, time.Now()) {
+			c.logger.LogAttrs(ctx, slog.LevelWarn, "appevents: doubtful call", slog.String("op", op.name),
+				slog.String("field", loggable(issue.Path)), slog.String("rule", issue.Rule),
+				slog.String("warning", loggable(issue.Message)))
+		}
+	}
+}
+
+func (w *warned) isNew(of warnedOf, now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, known := w.at[of]; known && now.Sub(last) < warnAgain {
+		return false
+	}
+	if w.at == nil || len(w.at) >= maxWarned {
+		w.at = make(map[warnedOf]time.Time)
+	}
+	w.at[of] = now
+	return true
+}
+
+// withoutIndices is a path as all elements of a list have it: "events[].params.fb_currency".
+func withoutIndices(path string) string {
+	var out []byte
+	for i := range len(path) {
+		if c := path[i]; c < '0' || c > '9' || len(out) == 0 || out[len(out)-1] != '[' {
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}

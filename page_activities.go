@@ -80,6 +80,7 @@ func (c *Client) LogPageActivity(ctx context.Context, p *PageActivity) (*Activit
 	if err != nil {
 		return nil, err
 	}
+	c.warn(ctx, opLogPageActivity, p.Warnings)
 	return c.sendEvents(ctx, p.Events, func(events []Event) *request {
 		return &request{
 			op:        opLogPageActivity,
