@@ -136,13 +136,13 @@ func (c *Client) LogActivity(ctx context.Context, a *Activity) (*ActivityResult,
 		return nil, err
 	}
 	if a == nil {
-		return nil, nilCall(opLogActivity)
+		return nil, nilCall(opLogActivity.name)
 	}
 	call := a.call()
 	if err := call.validate(time.Now()); err != nil {
 		return nil, err
 	}
-	c.warn(ctx, opLogActivity, call.warnings)
+	c.watcher.warn(ctx, opLogActivity, call.warnings)
 	common, err := call.body()
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (c *Client) LogActivity(ctx context.Context, a *Activity) (*ActivityResult,
 // an ad led to the install. Tokens and errors are as in [Client.LogActivity].
 func (c *Client) LogInstall(ctx context.Context, in *Install) (*ActivityResult, error) {
 	if in == nil {
-		return nil, nilCall(opLogInstall)
+		return nil, nilCall(opLogInstall.name)
 	}
 	return c.sendOne(ctx, opLogInstall, in.call())
 }
@@ -175,7 +175,7 @@ func (c *Client) sendOne(ctx context.Context, op *operation, call activityCall) 
 	if err := call.validate(time.Now()); err != nil {
 		return nil, err
 	}
-	c.warn(ctx, op, call.warnings)
+	c.watcher.warn(ctx, op, call.warnings)
 	body, err := call.body()
 	if err != nil {
 		return nil, err
@@ -193,7 +193,7 @@ func (c *Client) sendOne(ctx context.Context, op *operation, call activityCall) 
 // every problem, or nil. [Client.LogActivity] does the same first.
 func (a *Activity) Validate() error {
 	if a == nil {
-		return nilCall(opLogActivity)
+		return nilCall(opLogActivity.name)
 	}
 	call := a.call()
 	return call.validate(time.Now())
@@ -202,7 +202,7 @@ func (a *Activity) Validate() error {
 // Validate is [Activity.Validate] for an install.
 func (in *Install) Validate() error {
 	if in == nil {
-		return nilCall(opLogInstall)
+		return nilCall(opLogInstall.name)
 	}
 	call := in.call()
 	return call.validate(time.Now())
@@ -227,8 +227,8 @@ func (in *Install) Warnings() []Issue {
 	return call.warnings()
 }
 
-func nilCall(op *operation) error {
-	return &ValidationError{Issues: []Issue{{Rule: RuleRequired, Message: op.name + ": the call is nil"}}}
+func nilCall(op string) error {
+	return &ValidationError{Issues: []Issue{{Rule: RuleRequired, Message: op + ": the call is nil"}}}
 }
 
 // activityCall is what Activity, Install and AppLinkQuery have in common: one call to /activities.
@@ -303,9 +303,6 @@ func (a *activityCall) validate(now time.Time) error {
 	validateExtra(a.extra, home, field("extra"), &p)
 	return p.err()
 }
-
-// field is a place at the root of a call.
-func field(name string) *place { return &place{name: name} }
 
 // validateEvents checks the events of a call to /activities or /page_activities.
 func validateEvents(events []Event, p *problems, now time.Time) {

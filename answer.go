@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/appevents/appevents-go/internal/jsonscan"
+	"github.com/appevents/appevents-go/internal/loose"
 	"github.com/appevents/appevents-go/internal/redact"
 )
 
@@ -20,8 +20,10 @@ const (
 	maxBody         = 1 << 20
 	maxInsightsBody = 8 << 20
 
-	// maxHeaderText bounds what is kept of a header.
-	maxHeaderText = 256
+	maxErrorBody  = 2 << 10  // what an error keeps of one text, and of the body
+	maxErrorData  = 16 << 10 // error_data, which is of no use in part
+	maxBlame      = 32
+	maxBlameField = 256
 )
 
 // Response describes the answer to a successful call. Results embed it.
@@ -96,11 +98,11 @@ func decode(
 ) (Response, *GraphError) {
 	resp := Response{
 		StatusCode:       h.StatusCode,
-		TraceID:          cut(headerValue(h.Header, "X-Fb-Trace-Id"), maxHeaderText),
+		TraceID:          loose.Cut(headerValue(h.Header, "X-Fb-Trace-Id"), maxHeaderText),
 		Usage:            parseUsage(h.Header),
 		Raw:              body,
 		RequestedVersion: r.version,
-		Version:          cut(headerValue(h.Header, "Facebook-Api-Version"), maxHeaderText),
+		Version:          loose.Cut(headerValue(h.Header, "Facebook-Api-Version"), maxHeaderText),
 	}
 	resp.redact(secrets)
 	body = resp.Raw
@@ -109,7 +111,7 @@ func decode(
 		return resp, nil
 	}
 	e := &GraphError{Op: r.op.name, StatusCode: h.StatusCode, Version: resp.Version, Usage: resp.Usage}
-	fields, n, isObject := members(body, "error", "error_description", "success")
+	fields, n, isObject := loose.Members(body, "error", "error_description", "success")
 	isObject = isObject && readErr == nil
 	switch {
 	case isObject && present(fields["error"]):
@@ -180,10 +182,10 @@ func describe(body []byte, readErr error) string {
 // redact blanks the given secrets in everything an error shows.
 func (e *GraphError) redact(secrets []string) {
 	for _, text := range [...]*string{&e.Message, &e.Type, &e.UserTitle, &e.UserMessage, &e.TraceID, &e.Version} {
-		*text = cut(redact.Text(*text, secrets...), maxErrorBody)
+		*text = loose.Cut(redact.Text(*text, secrets...), maxErrorBody)
 	}
 	for i, field := range e.BlameFields {
-		e.BlameFields[i] = cut(redact.Text(field, secrets...), maxBlameField)
+		e.BlameFields[i] = loose.Cut(redact.Text(field, secrets...), maxBlameField)
 	}
 	if len(e.Data) > 0 {
 		e.Data = json.RawMessage(redact.Text(string(e.Data), secrets...))
@@ -213,7 +215,7 @@ func (e *GraphError) readEnvelope(value json.RawMessage, description string) (ok
 		e.Code, e.Message = code, description
 		return true
 	}
-	fields, _, ok := members(value, "message", "type", "code", "error_subcode", "error_user_title", "error_user_msg",
+	fields, _, ok := loose.Members(value, "message", "type", "code", "error_subcode", "error_user_title", "error_user_msg",
 		"fbtrace_id", "is_transient", "error_data")
 	if !ok {
 		return false
@@ -271,22 +273,4 @@ func (e *GraphError) readData(data json.RawMessage) {
 			e.BlameFields = append(e.BlameFields, b.String())
 		}
 	}
-}
-
-// members returns the named members of a JSON object, the last of each name, and how many the object has in all; ok is
-// false when text is no JSON object. It keeps nothing of the others, however many there are.
-func members(text []byte, names ...string) (found map[string]json.RawMessage, n int, ok bool) {
-	s := jsonscan.New(string(text))
-	if !s.Open(jsonscan.Object) {
-		return nil, 0, false
-	}
-	found = make(map[string]json.RawMessage, len(names))
-	for name, more := s.NextKey(); more; name, more = s.NextKey() {
-		value := s.Skip()
-		n++
-		if slices.Contains(names, name) {
-			found[name] = json.RawMessage(value)
-		}
-	}
-	return found, n, s.End() == nil
 }

@@ -1,9 +1,10 @@
 package appevents
 
 import (
-	"bytes"
 	"encoding/json"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/loose"
 )
 
 // ActivityResult is what Graph answered to [Client.LogActivity], [Client.LogInstall], [Client.DeferredAppLink] or
@@ -75,8 +76,8 @@ func (c *Claim) UnmarshalJSON(data []byte) error {
 	type plain Claim
 	out := struct {
 		*plain
-		ClickTime claimTime `json:"click_time"`
-		ViewTime  claimTime `json:"view_time"`
+		ClickTime loose.Time `json:"click_time"`
+		ViewTime  loose.Time `json:"view_time"`
 	}{plain: (*plain)(c)}
 	for name, value := range members { // one at a time: encoding/json stops at the first odd ID
 		member, err := json.Marshal(map[string]json.RawMessage{name: value})
@@ -85,31 +86,7 @@ func (c *Claim) UnmarshalJSON(data []byte) error {
 		}
 		_ = json.Unmarshal(member, &out)
 	}
-	c.ClickTime, c.ViewTime = time.Time(out.ClickTime), time.Time(out.ViewTime)
-	return nil
-}
-
-// claimTime reads Unix seconds, as a number or text, and RFC 3339. Anything else stays zero, and so does a year that
-// cannot be written as JSON again.
-type claimTime time.Time
-
-func (t *claimTime) UnmarshalJSON(data []byte) error {
-	text := string(bytes.Trim(data, `"`))
-	var at time.Time
-	if digits(text) {
-		seconds, _ := json.Number(text).Int64()
-		at = time.Unix(seconds, 0)
-	} else {
-		for _, layout := range [...]string{time.RFC3339, "2006-01-02T15:04:05-0700"} {
-			if parsed, err := time.Parse(layout, text); err == nil {
-				at = parsed
-				break
-			}
-		}
-	}
-	if at = at.UTC(); at.Unix() > 0 && at.Year() <= 9999 {
-		*t = claimTime(at)
-	}
+	c.ClickTime, c.ViewTime = out.ClickTime.Time, out.ViewTime.Time
 	return nil
 }
 

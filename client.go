@@ -1,48 +1,15 @@
 package appevents
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/url"
-	"time"
-)
-
-const (
-	defaultTimeout = 10 * time.Second
-
-	// defaultMaxEvents is the queue length at which Meta's own SDKs send, hardMaxEvents the most they ever hold.
-	defaultMaxEvents = 100
-	hardMaxEvents    = 1000
 )
 
 // Client sends app events to the Graph API. Make one with [New] and share it: it is immutable and safe for concurrent
 // use. The calls of a nil or zero Client fail with a [*ConfigError]. Printing a Client shows no credential.
 type Client struct{ config }
-
-// config is what the options build. It is copied by value and never changed afterwards.
-type config struct {
-	appID     ID
-	signer    signer
-	tokenBody bool
-
-	version   string                    // as asked for with WithVersion, else ""
-	baseURL   url.URL                   // no trailing slash
-	http      hidden[*http.Client]      // as given with WithHTTPClient
-	pool      hidden[http.RoundTripper] // ours, for a client without http
-	timeout   time.Duration
-	retry     RetryPolicy
-	maxEvents int
-
-	partnerAgent  string // sent with conversions
-	testEventCode string
-
-	logger   *slog.Logger
-	warned   hidden[*warned] // by logger
-	observer func(context.Context, CallInfo)
-}
 
 // New returns a client for the app with the given ID. With no options it can log to /activities without a token; most
 // programs give [WithAccessToken] or [WithTokenSource], and [WithAppSecret].
@@ -84,11 +51,11 @@ func (c config) with(opts []Option) (*Client, error) {
 	if b.signer.signed == nil {
 		b.signer.signed = hide(newSignatures())
 	}
-	if b.envProxy && b.http != nil {
+	if b.envProxy && b.http.given != nil {
 		return nil, optionError("WithProxyFromEnvironment", "cannot be combined with WithHTTPClient")
 	}
-	if b.http == nil && (b.pool == nil || b.envProxy) {
-		b.pool = hide(newPool(b.envProxy))
+	if b.http.given == nil && (b.http.pool == nil || b.envProxy) {
+		b.http.pool = hide(newPool(b.envProxy))
 	}
 	return &Client{config: b.config}, nil
 }

@@ -170,7 +170,7 @@ type ConversionCall struct {
 // every problem, or nil.
 func (c *ConversionCall) Validate() error {
 	if c == nil {
-		return nilCall(opSendConversions)
+		return nilCall(sendConversions)
 	}
 	var all, own problems
 	c.DatasetID.validate(field("dataset_id"), &all)

@@ -52,7 +52,7 @@ const conversionInstall ConversionName = "MobileAppInstall"
 // for it, and leaving it out would say that nothing was denied.
 func (a *Activity) Conversions() ([]Conversion, error) {
 	if a == nil {
-		return nil, nilCall(opSendConversions)
+		return nil, nilCall(sendConversions)
 	}
 	call := a.call()
 	app, p := call.conversionApp()
@@ -80,7 +80,7 @@ func (a *Activity) Conversions() ([]Conversion, error) {
 // ID made from the device and the time. What has no counterpart is a [*ValidationError].
 func (in *Install) Conversion() (Conversion, error) {
 	if in == nil {
-		return Conversion{}, nilCall(opSendConversions)
+		return Conversion{}, nilCall(sendConversions)
 	}
 	call := in.call()
 	app, p := call.conversionApp()

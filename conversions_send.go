@@ -150,7 +150,7 @@ func (c *Client) SendConversions(
 		case s.stopped != nil:
 			s.fail(i, false, s.stopped)
 		default:
-			c.warn(ctx, opSendConversions, func() []Issue {
+			c.watcher.warn(ctx, opSendConversions, func() []Issue {
 				own := problems{issues: conversions[i].Warnings()}
 				return own.under(field("conversions").item(i))
 			})

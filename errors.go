@@ -6,8 +6,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/appevents/appevents-go/internal/loose"
 )
+
+// maxErrorText is about the length of what Error returns: a log line that holds an error stays below 4 kB, whatever a
+// server answers.
+const maxErrorText = 2 << 10
 
 // The classes of failure a program branches on, matched with [errors.Is]. A [GraphError] matches by code and subcode
 // only: Graph's type, HTTP status and texts vary and are localised.
@@ -202,7 +207,7 @@ func (e *CallError) Error() string {
 		b.WriteString("not sent: ")
 	}
 	if e.Err != nil {
-		b.WriteString(oneLine(cut(withoutPrefix(e.Err), maxErrorText)))
+		b.WriteString(loose.OneLine(loose.Cut(withoutPrefix(e.Err), maxErrorText)))
 	} else {
 		b.WriteString("call failed")
 	}
@@ -320,10 +325,10 @@ func (e *GraphError) Error() string {
 		b.WriteString(", outcome unknown")
 	}
 	if e.Message != "" {
-		b.WriteString(": " + oneLine(cut(e.Message, maxErrorText/2)))
+		b.WriteString(": " + loose.OneLine(loose.Cut(e.Message, maxErrorText/2)))
 	}
 	if len(e.BlameFields) > 0 {
-		b.WriteString(" [" + oneLine(cut(strings.Join(e.BlameFields, ", "), maxErrorText/4)) + "]")
+		b.WriteString(" [" + loose.OneLine(loose.Cut(strings.Join(e.BlameFields, ", "), maxErrorText/4)) + "]")
 	}
 	if hint := e.hint(); hint != "" {
 		b.WriteString("; " + hint)
@@ -462,40 +467,3 @@ func (e *GraphError) tokenOf() string {
 
 // withoutPrefix is the text of an error that stands inside another of this package.
 func withoutPrefix(err error) string { return strings.TrimPrefix(err.Error(), "appevents: ") }
-
-// The bounds of errors: a log line that holds one stays below 4 kB, whatever a server answers.
-const (
-	maxErrorText  = 2 << 10  // what Error returns, about
-	maxErrorBody  = 2 << 10  // a text of Graph, and the start of the body
-	maxErrorData  = 16 << 10 // error_data, which is of no use in part
-	maxBlame      = 32
-	maxBlameField = 256
-	maxLogged     = 3 << 10 // as a log quotes it
-)
-
-// cut shortens a foreign text that is too long, between characters.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
-}
-
-// oneLine keeps a foreign text from breaking a log line.
-func oneLine(s string) string {
-	clean := func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
-			return ' '
-		}
-		return r
-	}
-	return strings.Map(clean, strings.ToValidUTF8(s, "?"))
-}
-
-// loggable shortens a text by what becomes of it in a log: quoted, some characters take ten bytes.
-func loggable(s string) string {
-	for len(strconv.Quote(s)) > maxLogged {
-		s = cut(s, len(s)*3/4)
-	}
-	return s
-}

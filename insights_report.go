@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/loose"
 )
 
 var opInsightsReport = declare(operation{name: "run insights report", permission: permissionInsights})
@@ -135,13 +137,13 @@ func (r *InsightsReport) Status(ctx context.Context) (ReportStatus, error) {
 		return ReportStatus{}, err
 	}
 	var answer struct {
-		State     lenientText   `json:"async_status"`
-		Percent   lenientNumber `json:"async_percent_completion"`
-		Code      lenientNumber `json:"error_code"`
-		Subcode   lenientNumber `json:"error_subcode"`
-		Message   lenientText   `json:"error_message"`
-		UserTitle lenientText   `json:"error_user_title"`
-		UserText  lenientText   `json:"error_user_msg"`
+		State     loose.Text   `json:"async_status"`
+		Percent   loose.Number `json:"async_percent_completion"`
+		Code      loose.Number `json:"error_code"`
+		Subcode   loose.Number `json:"error_subcode"`
+		Message   loose.Text   `json:"error_message"`
+		UserTitle loose.Text   `json:"error_user_title"`
+		UserText  loose.Text   `json:"error_user_msg"`
 	}
 	if err := json.Unmarshal(resp.Raw, &answer); err != nil || answer.State == "" {
 		return ReportStatus{}, resp.unusable(opInsightsReport, "the answer holds no status")
@@ -152,7 +154,7 @@ func (r *InsightsReport) Status(ctx context.Context) (ReportStatus, error) {
 		if answer.Message != "" {
 			e.Message += ": " + string(answer.Message)
 		}
-		e.Code, e.Subcode = int(min(answer.Code, 1<<31)), int(min(answer.Subcode, 1<<31))
+		e.Code, e.Subcode = answer.Code.Int(), answer.Subcode.Int()
 		e.UserTitle, e.UserMessage = string(answer.UserTitle), string(answer.UserText)
 		e.redact(nil) // the answer holds no secret any more; this bounds the texts
 		return status, e

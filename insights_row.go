@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/appevents/appevents-go/internal/jsonscan"
+	"github.com/appevents/appevents-go/internal/loose"
 )
 
 // The actions people take in conversations after an ad, as insights count them.
@@ -132,16 +133,7 @@ func (r InsightsRow) MarshalJSON() ([]byte, error) {
 // Text returns the text of a column, that of a breakdown for example, or the digits of a number; "" when the row has
 // no such column or another kind of value in it.
 func (r InsightsRow) Text(column string) string {
-	raw := r.columns[column]
-	var text string
-	switch {
-	case len(raw) == 0:
-	case raw[0] == '"':
-		_ = json.Unmarshal(raw, &text)
-	case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
-		text = string(raw)
-	}
-	return text
+	return loose.Scalar(r.columns[column])
 }
 
 // Action returns how often an action was taken, by the attribution the query asked for; an action that is not in the

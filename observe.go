@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/loose"
 )
 
 // CallInfo describes one request for an observer.
@@ -22,25 +24,34 @@ type CallInfo struct {
 	Usage         Usage         // the rate-limit state sent with the answer
 }
 
-func (c *Client) report(ctx context.Context, info CallInfo) {
-	if c.observer != nil {
+// watcher tells a program about its requests; the zero value is silent.
+type watcher struct {
+	logger   *slog.Logger
+	observer func(context.Context, CallInfo)
+	warned   hidden[*warned] // by logger
+}
+
+func (w watcher) awake() bool { return w.logger != nil || w.observer != nil }
+
+func (w watcher) report(ctx context.Context, info CallInfo) {
+	if w.observer != nil {
 		func() {
 			defer func() {
-				if v := recover(); v != nil && c.logger != nil {
-					c.logger.ErrorContext(ctx, "appevents: the observer panicked", "op", info.Op)
+				if v := recover(); v != nil && w.logger != nil {
+					w.logger.ErrorContext(ctx, "appevents: the observer panicked", "op", info.Op)
 				}
 			}()
-			c.observer(ctx, info)
+			w.observer(ctx, info)
 		}()
 	}
-	if c.logger == nil {
+	if w.logger == nil {
 		return
 	}
 	level := slog.LevelDebug
 	if info.Err != nil {
 		level = slog.LevelWarn
 	}
-	if !c.logger.Enabled(ctx, level) {
+	if !w.logger.Enabled(ctx, level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 10)
@@ -49,12 +60,12 @@ func (c *Client) report(ctx context.Context, info CallInfo) {
 		slog.Duration("duration", info.Duration), slog.String("outcome", info.Outcome.String()),
 		slog.Int("status", info.StatusCode), slog.String("version", info.Version))
 	if info.ServedVersion != "" && info.ServedVersion != info.Version {
-		attrs = append(attrs, slog.String("served_version", oneLine(info.ServedVersion)))
+		attrs = append(attrs, slog.String("served_version", loose.OneLine(info.ServedVersion)))
 	}
 	if info.Err != nil {
-		attrs = append(attrs, slog.String("error", loggable(info.Err.Error())))
+		attrs = append(attrs, slog.String("error", loose.Loggable(info.Err.Error())))
 	}
-	c.logger.LogAttrs(ctx, level, "appevents: graph request", attrs...)
+	w.logger.LogAttrs(ctx, level, "appevents: graph request", attrs...)
 }
 
 const (
@@ -72,15 +83,15 @@ type warned struct {
 type warnedOf struct{ op, field, rule string }
 
 // warn logs the warnings of a valid call, which is sent all the same: each kind about a field once in a minute.
-func (c *Client) warn(ctx context.Context, op *operation, warnings func() []Issue) {
-	if c.logger == nil || !c.logger.Enabled(ctx, slog.LevelWarn) {
+func (w watcher) warn(ctx context.Context, op *operation, warnings func() []Issue) {
+	if w.logger == nil || !w.logger.Enabled(ctx, slog.LevelWarn) {
 		return
 	}
 	for _, issue := range warnings() {
-		if c.warned.get().isNew(warnedOf{op.name, withoutIndices(issue.Path), issue.Rule}, time.Now()) {
-			c.logger.LogAttrs(ctx, slog.LevelWarn, "appevents: doubtful call", slog.String("op", op.name),
-				slog.String("field", loggable(issue.Path)), slog.String("rule", issue.Rule),
-				slog.String("warning", loggable(issue.Message)))
+		if w.warned.get().isNew(warnedOf{op.name, withoutIndices(issue.Path), issue.Rule}, time.Now()) {
+			w.logger.LogAttrs(ctx, slog.LevelWarn, "appevents: doubtful call", slog.String("op", op.name),
+				slog.String("field", loose.Loggable(issue.Path)), slog.String("rule", issue.Rule),
+				slog.String("warning", loose.Loggable(issue.Message)))
 		}
 	}
 }

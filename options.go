@@ -9,19 +9,6 @@ import (
 	"time"
 )
 
-// Option sets one property of a [Client]. The order of options does not matter; giving two that exclude each other,
-// or one with a value that cannot work, makes [New] and [Client.Clone] return a [*ConfigError].
-type Option func(*build) error
-
-// build is a config under construction.
-type build struct {
-	config
-	tokenOption string // which option set the token source
-	envProxy    bool
-}
-
-func optionError(option, reason string) error { return &ConfigError{Field: option, Reason: reason} }
-
 func (b *build) setTokens(option string, source TokenSource) error {
 	if b.tokenOption != "" && b.tokenOption != option {
 		return optionError(option, "cannot be combined with "+b.tokenOption)
@@ -125,7 +112,7 @@ func WithHTTPClient(client *http.Client) Option {
 		if client == nil {
 			return optionError("WithHTTPClient", "the client is nil")
 		}
-		b.http = hide(client)
+		b.http.given = hide(client)
 		return nil
 	}
 }
@@ -184,7 +171,7 @@ func WithLogger(logger *slog.Logger) Option {
 		if logger == nil {
 			return optionError("WithLogger", "the logger is nil")
 		}
-		b.logger, b.warned = logger, hide(new(warned))
+		b.watcher.logger, b.watcher.warned = logger, hide(new(warned))
 		return nil
 	}
 }
@@ -196,7 +183,7 @@ func WithObserver(fn func(context.Context, CallInfo)) Option {
 		if fn == nil {
 			return optionError("WithObserver", "the function is nil")
 		}
-		b.observer = fn
+		b.watcher.observer = fn
 		return nil
 	}
 }

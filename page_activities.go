@@ -80,7 +80,7 @@ func (c *Client) LogPageActivity(ctx context.Context, p *PageActivity) (*Activit
 	if err != nil {
 		return nil, err
 	}
-	c.warn(ctx, opLogPageActivity, p.Warnings)
+	c.watcher.warn(ctx, opLogPageActivity, p.Warnings)
 	return c.sendEvents(ctx, p.Events, func(events []Event) *request {
 		return &request{
 			op:        opLogPageActivity,
@@ -135,7 +135,7 @@ func pageActivitiesRetired(e *GraphError) bool {
 // every problem, or nil. [Client.LogPageActivity] does the same first.
 func (p *PageActivity) Validate() error {
 	if p == nil {
-		return nilCall(opLogPageActivity)
+		return nilCall(opLogPageActivity.name)
 	}
 	var found problems
 	validateEvents(p.Events, &found, time.Now())

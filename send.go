@@ -4,86 +4,15 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"time"
 
-	"github.com/appevents/appevents-go/internal/formenc"
 	"github.com/appevents/appevents-go/internal/redact"
 )
-
-// A request describes a call; only Client.do turns it into HTTP.
-type request struct {
-	op       *operation
-	method   string
-	node     ID     // the object the path names, "" for none
-	edge     string // "" for the object itself
-	name     string // what observers call the edge, "" for the edge
-	version  string // "" for the client's
-	scope    Scope
-	noToken  bool // the edge takes calls without a token
-	encoding encoding
-	body     []byte     // for POST; do may write over what is behind it, and over the brace at its end
-	query    url.Values // for GET
-	clientIP netip.Addr
-	related  ID       // a second object whose limits count: the Page of a thread
-	maxBody  int      // bounds the answer, 0 for what fits every answer but rows
-	secrets  []string // parameters that must not show up in errors
-
-	// retiredBy reports whether a refusal means that the edge is gone.
-	retiredBy func(*GraphError) bool
-}
-
-// encoding is how a body is written; it knows how to add a credential to one.
-type encoding uint8
-
-const (
-	formEncoding encoding = iota
-	jsonEncoding
-)
-
-func (e encoding) contentType() string {
-	if e == jsonEncoding {
-		return "application/json"
-	}
-	return "application/x-www-form-urlencoded"
-}
-
-// open returns the part of a body that further fields can be written behind.
-func (e encoding) open(body []byte) []byte {
-	if e == jsonEncoding {
-		return bytes.TrimSuffix(body, []byte("}"))
-	}
-	return body
-}
-
-// withFields writes the fields that have a value behind an open body, and ends it. It writes in place where there is
-// room.
-func (e encoding) withFields(body []byte, fields [][2]string) []byte {
-	for _, f := range fields {
-		switch {
-		case f[1] == "":
-		case e == formEncoding:
-			body = formenc.AppendField(body, f[0], f[1])
-		default:
-			if len(body) > 1 {
-				body = append(body, ',')
-			}
-			quoted, _ := json.Marshal(f[1]) // a string always marshals
-			body = append(append(append(body, '"'), f[0]...), `":`...)
-			body = append(body, quoted...)
-		}
-	}
-	if e == jsonEncoding {
-		body = append(body, '}')
-	}
-	return body
-}
 
 // do runs a call to its end: requests, waits and repeats. On success the body is a JSON object without an error.
 func (c *Client) do(ctx context.Context, r *request) (Response, error) {
@@ -148,12 +77,12 @@ func (c *Client) attempt(ctx context.Context, r *request, n int) (resp Response,
 	case *GraphError:
 		e.Attempts = n
 	}
-	if c.observer != nil || c.logger != nil {
+	if c.watcher.awake() {
 		edge := r.name
 		if edge == "" {
 			edge = r.edge
 		}
-		c.report(ctx, CallInfo{
+		c.watcher.report(ctx, CallInfo{
 			Op: r.op.name, Edge: edge, Scope: r.scope, Attempt: n, Duration: time.Since(start), Outcome: OutcomeOf(err),
 			StatusCode: resp.StatusCode, Err: err, Version: r.version, ServedVersion: resp.Version, Usage: resp.Usage,
 		})
@@ -166,19 +95,18 @@ func (c *Client) send(ctx context.Context, r *request) (Response, error) {
 	if err := ctx.Err(); err != nil {
 		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: err}
 	}
-	timeout := c.timeout
-	if own := c.http.get(); own != nil && own.Timeout > 0 {
-		timeout = min(timeout, own.Timeout)
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.http.timeout(c.timeout))
 	defer cancel()
 	cred, err := c.signer.credentials(ctx, r.scope, r.noToken)
 	if err != nil {
 		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: redact.Error(err, c.signer.secret.reveal())}
 	}
 	secrets := append([]string{cred.token, cred.proof, c.signer.secret.reveal()}, r.secrets...)
+	transport := c.http.transport()
 	x := new(exchange)
-	httpResp, err := x.roundTrip(c, c.newRequest(ctx, r, cred, x))
+	_, plain := transport.(*http.Transport)
+	x.wrapped = !plain
+	httpResp, err := c.http.roundTrip(transport, c.newRequest(ctx, r, cred, x))
 	if err != nil {
 		return Response{}, &CallError{
 			Outcome: x.outcome(err), Err: redact.Error(err, secrets...), retryable: true,
@@ -264,35 +192,4 @@ func queryOf(params url.Values, fields [][2]string) string {
 		}
 	}
 	return query.Encode()
-}
-
-// roundTrip is http.Client.Do without redirects, which no Graph edge has and credentials must not follow, and without
-// the copies that it makes for them.
-func (x *exchange) roundTrip(c *Client, req *http.Request) (*http.Response, error) {
-	transport := c.transport()
-	_, plain := transport.(*http.Transport)
-	x.wrapped = !plain
-	var jar http.CookieJar
-	if own := c.http.get(); own != nil && own.Jar != nil {
-		jar = own.Jar
-		for _, cookie := range jar.Cookies(req.URL) {
-			req.AddCookie(cookie)
-		}
-	}
-	resp, err := transport.RoundTrip(req)
-	if err == nil && resp == nil {
-		err = errors.New("the transport returned neither an answer nor an error")
-	}
-	if err != nil {
-		return nil, &url.Error{Op: req.Method, URL: req.URL.String(), Err: err}
-	}
-	if jar != nil {
-		if cookies := resp.Cookies(); len(cookies) > 0 {
-			jar.SetCookies(req.URL, cookies)
-		}
-	}
-	if resp.Body == nil {
-		resp.Body = http.NoBody
-	}
-	return resp, nil
 }

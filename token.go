@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"sync"
 	"time"
@@ -43,51 +42,6 @@ func (f TokenFunc) Token(ctx context.Context, scope Scope) (string, error) { ret
 // holds the secret.
 func AppToken(appID, appSecret string) string { return appID + "|" + appSecret }
 
-const redacted = "[redacted]"
-
-// A secret is a credential that cannot be printed by accident. The value sits behind a pointer because fmt does not
-// call the methods of unexported fields, but does print their content.
-type secret struct{ value *string }
-
-func newSecret(s string) secret {
-	if s == "" {
-		return secret{}
-	}
-	return secret{value: &s}
-}
-
-func (s secret) reveal() string {
-	if s.value == nil {
-		return ""
-	}
-	return *s.value
-}
-
-func (s secret) String() string {
-	if s.value == nil {
-		return ""
-	}
-	return redacted
-}
-
-func (s secret) GoString() string             { return s.String() }
-func (s secret) LogValue() slog.Value         { return slog.StringValue(s.String()) }
-func (s secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-func (s secret) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(s.String())) }
-
-// hidden keeps a value from whatever prints or dumps the struct around it: a function shows as an address, where fmt
-// follows a pointer for the verbs that do not suit one.
-type hidden[T any] func() T
-
-func hide[T any](value T) hidden[T] { return func() T { return value } }
-
-func (h hidden[T]) get() (value T) {
-	if h != nil {
-		value = h()
-	}
-	return value
-}
-
 // appSecretProof is the lower-case hex HMAC-SHA256 of message under the app secret. Graph wants it beside the token:
 // it shows that the caller holds the secret and not just a stolen token.
 //
@@ -98,19 +52,6 @@ func appSecretProof(appSecret, message string) string {
 	var sum [sha256.Size]byte
 	return hex.EncodeToString(mac.Sum(sum[:0]))
 }
-
-// sendable reports whether a credential has only characters that credentials have: a header takes no others, and a
-// line break left at the end of a file would make Graph refuse every call.
-func sendable(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] >= 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-const notSendable = "a space, control or non-ASCII character"
 
 // credentials are what one request carries to authenticate itself.
 type credentials struct {

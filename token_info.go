@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/loose"
 )
 
 var opInspectToken = declare(operation{name: "inspect token", permission: "a permission is missing from the token"})
@@ -73,9 +75,9 @@ func (c *Client) InspectToken(ctx context.Context, token string) (*TokenInfo, er
 			Valid               bool            `json:"is_valid"`
 			UserID              ID              `json:"user_id"`
 			ProfileID           ID              `json:"profile_id"`
-			IssuedAt            lenientNumber   `json:"issued_at"`
-			ExpiresAt           lenientNumber   `json:"expires_at"`
-			DataAccessExpiresAt lenientNumber   `json:"data_access_expires_at"`
+			IssuedAt            loose.Time      `json:"issued_at"`
+			ExpiresAt           loose.Time      `json:"expires_at"`
+			DataAccessExpiresAt loose.Time      `json:"data_access_expires_at"`
 			Scopes              []string        `json:"scopes"`
 			GranularScopes      []GranularScope `json:"granular_scopes"`
 			Error               struct {
@@ -91,17 +93,10 @@ func (c *Client) InspectToken(ctx context.Context, token string) (*TokenInfo, er
 	d := answer.Data
 	return &TokenInfo{
 		AppID: d.AppID, Application: d.Application, Type: d.Type, Valid: d.Valid, UserID: d.UserID,
-		ProfileID: d.ProfileID, IssuedAt: unixTime(d.IssuedAt), ExpiresAt: unixTime(d.ExpiresAt),
-		DataAccessExpiresAt: unixTime(d.DataAccessExpiresAt), Scopes: d.Scopes, GranularScopes: d.GranularScopes,
+		ProfileID: d.ProfileID, IssuedAt: d.IssuedAt.Time, ExpiresAt: d.ExpiresAt.Time,
+		DataAccessExpiresAt: d.DataAccessExpiresAt.Time, Scopes: d.Scopes, GranularScopes: d.GranularScopes,
 		ErrorCode: d.Error.Code, ErrorSubcode: d.Error.Subcode, ErrorMessage: d.Error.Message, clientApp: c.appID,
 	}, nil
-}
-
-func unixTime(seconds lenientNumber) time.Time {
-	if seconds <= 0 || seconds > 1<<40 {
-		return time.Time{}
-	}
-	return time.Unix(int64(seconds), 0).UTC()
 }
 
 // Verdict answers whether a token may do something, and why not.

@@ -2,8 +2,10 @@ package appevents
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -14,18 +16,59 @@ const maxResponseHeaders = 1 << 20
 // every request to go there.
 var standardTransport = http.DefaultTransport
 
-// transport is where a request goes: it is looked up each time, because tests put stand-ins into an [http.Client] or
-// into [http.DefaultTransport] before or after the Client is made.
-func (c *Client) transport() http.RoundTripper {
-	own := c.http.get()
+// carrier is what requests go through. It looks at the caller's http.Client and at [http.DefaultTransport] each time,
+// because tests put stand-ins into them before or after a Client is made.
+type carrier struct {
+	given hidden[*http.Client]      // with WithHTTPClient
+	pool  hidden[http.RoundTripper] // ours, when none is given
+}
+
+func (c carrier) transport() http.RoundTripper {
+	given := c.given.get()
 	switch {
-	case own != nil && own.Transport != nil:
-		return own.Transport
-	case own != nil, http.DefaultTransport != standardTransport:
+	case given != nil && given.Transport != nil:
+		return given.Transport
+	case given != nil, http.DefaultTransport != standardTransport:
 		return http.DefaultTransport
 	default:
 		return c.pool.get()
 	}
+}
+
+// timeout is the shorter of ours and the caller's.
+func (c carrier) timeout(ours time.Duration) time.Duration {
+	if given := c.given.get(); given != nil && given.Timeout > 0 {
+		return min(ours, given.Timeout)
+	}
+	return ours
+}
+
+// roundTrip is http.Client.Do without redirects, which no Graph edge has and credentials must not follow, and without
+// the copies that it makes for them.
+func (c carrier) roundTrip(transport http.RoundTripper, req *http.Request) (*http.Response, error) {
+	var jar http.CookieJar
+	if given := c.given.get(); given != nil && given.Jar != nil {
+		jar = given.Jar
+		for _, cookie := range jar.Cookies(req.URL) {
+			req.AddCookie(cookie)
+		}
+	}
+	resp, err := transport.RoundTrip(req)
+	if err == nil && resp == nil {
+		err = errors.New("the transport returned neither an answer nor an error")
+	}
+	if err != nil {
+		return nil, &url.Error{Op: req.Method, URL: req.URL.String(), Err: err}
+	}
+	if jar != nil {
+		if cookies := resp.Cookies(); len(cookies) > 0 {
+			jar.SetCookies(req.URL, cookies)
+		}
+	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	return resp, nil
 }
 
 // newPool returns the standard transport with room for a busy bot: it keeps many idle connections to the one host.

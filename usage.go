@@ -1,16 +1,18 @@
 package appevents
 
 import (
-	"bytes"
 	"encoding/json"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/appevents/appevents-go/internal/jsonscan"
+	"github.com/appevents/appevents-go/internal/loose"
 )
+
+// maxHeaderText bounds what is kept of a header.
+const maxHeaderText = 256
 
 // maxRetryAfter caps every wait a server can ask for: a garbled header must not park a Page for a year.
 const maxRetryAfter = 24 * time.Hour
@@ -115,26 +117,26 @@ func parseUsage(h http.Header) Usage {
 	}
 	if v := headerValue(h, headerAccountUsage); v != "" {
 		var raw struct {
-			Percent lenientNumber `json:"acc_id_util_pct"`
-			Reset   lenientNumber `json:"reset_time_duration"`
-			Tier    lenientText   `json:"ads_api_access_tier"`
+			Percent loose.Number `json:"acc_id_util_pct"`
+			Reset   loose.Number `json:"reset_time_duration"`
+			Tier    loose.Text   `json:"ads_api_access_tier"`
 		}
 		if json.Unmarshal([]byte(v), &raw) == nil {
 			u.AdAccount = AccountUsage{
 				Percent: float64(raw.Percent), Reset: wait(float64(raw.Reset), time.Second),
-				Tier: cut(string(raw.Tier), maxHeaderText),
+				Tier: loose.Cut(string(raw.Tier), maxHeaderText),
 			}
 		}
 	}
 	if v := headerValue(h, headerInsightsUsage); v != "" {
 		var raw struct {
-			App     lenientNumber `json:"app_id_util_pct"`
-			Account lenientNumber `json:"acc_id_util_pct"`
-			Tier    lenientText   `json:"ads_api_access_tier"`
+			App     loose.Number `json:"app_id_util_pct"`
+			Account loose.Number `json:"acc_id_util_pct"`
+			Tier    loose.Text   `json:"ads_api_access_tier"`
 		}
 		if json.Unmarshal([]byte(v), &raw) == nil {
 			u.Insights = InsightsUsage{
-				App: float64(raw.App), Account: float64(raw.Account), Tier: cut(string(raw.Tier), maxHeaderText),
+				App: float64(raw.App), Account: float64(raw.Account), Tier: loose.Cut(string(raw.Tier), maxHeaderText),
 			}
 		}
 	}
@@ -154,17 +156,17 @@ func headerValue(h http.Header, canonical string) string {
 
 // parseCallUsage reads the documented object, the old one with call_volume and cpu_time, and a bare percentage.
 func parseCallUsage(data []byte) CallUsage {
-	var bare lenientNumber
+	var bare loose.Number
 	if len(data) > 0 && data[0] != '{' {
 		_ = json.Unmarshal(data, &bare)
 		return CallUsage{Calls: float64(bare)}
 	}
 	var raw struct {
-		CallCount  lenientNumber `json:"call_count"`
-		CallVolume lenientNumber `json:"call_volume"`
-		TotalCPU   lenientNumber `json:"total_cputime"`
-		CPU        lenientNumber `json:"cpu_time"`
-		TotalTime  lenientNumber `json:"total_time"`
+		CallCount  loose.Number `json:"call_count"`
+		CallVolume loose.Number `json:"call_volume"`
+		TotalCPU   loose.Number `json:"total_cputime"`
+		CPU        loose.Number `json:"cpu_time"`
+		TotalTime  loose.Number `json:"total_time"`
 	}
 	if json.Unmarshal(data, &raw) != nil {
 		return CallUsage{}
@@ -215,46 +217,24 @@ func parseBusinessUsage(header string) []BusinessUsage {
 // appendBusinessUsage appends one entry, unless it cannot be read.
 func appendBusinessUsage(all []BusinessUsage, id, entry string) []BusinessUsage {
 	var raw struct {
-		Type      lenientText   `json:"type"`
-		CallCount lenientNumber `json:"call_count"`
-		TotalCPU  lenientNumber `json:"total_cputime"`
-		TotalTime lenientNumber `json:"total_time"`
-		Regain    lenientNumber `json:"estimated_time_to_regain_access"`
-		Tier      lenientText   `json:"ads_api_access_tier"`
+		Type      loose.Text   `json:"type"`
+		CallCount loose.Number `json:"call_count"`
+		TotalCPU  loose.Number `json:"total_cputime"`
+		TotalTime loose.Number `json:"total_time"`
+		Regain    loose.Number `json:"estimated_time_to_regain_access"`
+		Tier      loose.Text   `json:"ads_api_access_tier"`
 	}
 	if json.Unmarshal([]byte(entry), &raw) != nil {
 		return all
 	}
 	return append(all, BusinessUsage{
-		ID: ID(cut(id, maxHeaderText)), Type: cut(string(raw.Type), maxHeaderText),
+		ID: ID(loose.Cut(id, maxHeaderText)), Type: loose.Cut(string(raw.Type), maxHeaderText),
 		CallUsage: CallUsage{
 			Calls: float64(raw.CallCount), CPU: float64(raw.TotalCPU), Time: float64(raw.TotalTime),
 		},
 		RegainAccess: wait(float64(raw.Regain), time.Minute),
-		Tier:         cut(string(raw.Tier), maxHeaderText),
+		Tier:         loose.Cut(string(raw.Tier), maxHeaderText),
 	})
-}
-
-// lenientNumber reads a JSON number or a string holding one; anything else, and nonsense, counts as 0.
-type lenientNumber float64
-
-func (n *lenientNumber) UnmarshalJSON(data []byte) error {
-	f, err := strconv.ParseFloat(string(bytes.Trim(data, `"% `)), 64)
-	if err == nil && f >= 0 && !math.IsInf(f, 0) {
-		*n = lenientNumber(f)
-	}
-	return nil
-}
-
-// lenientText reads a JSON string and ignores any other kind.
-type lenientText string
-
-func (t *lenientText) UnmarshalJSON(data []byte) error {
-	var s string
-	if json.Unmarshal(data, &s) == nil {
-		*t = lenientText(s)
-	}
-	return nil
 }
 
 // wait turns a count of units into a bounded duration.

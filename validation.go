@@ -12,6 +12,9 @@ type place struct {
 	index  int
 }
 
+// field is a place at the root of a call.
+func field(name string) *place { return &place{name: name} }
+
 func (p *place) field(name string) *place { return &place{parent: p, name: name} }
 
 func (p *place) item(index int) *place { return &place{parent: p, index: index} }

@@ -133,7 +133,9 @@ func (c *Cache[K, V]) makeRoom() {
 	}
 }
 
-func (c *Cache[K, V]) stale(e *entry[V]) bool { return c.Stale != nil && e.finished() && c.Stale(e.value) }
+func (c *Cache[K, V]) stale(e *entry[V]) bool {
+	return c.Stale != nil && e.finished() && c.Stale(e.value)
+}
 
 func (e *entry[V]) finished() bool {
 	select {
