@@ -32,28 +32,19 @@ type InsightsReport struct {
 
 // ReportStatus is how far a report has come.
 type ReportStatus struct {
-	// State is Meta's word for it: one of the Job constants, or another.
+	// State is Meta's word for it: "Job Not Started", "Job Started", "Job Running", "Job Completed", "Job Failed", "Job
+	// Skipped", or another.
 	State string
 
 	// Percent is how much is done, 0 to 100.
 	Percent int
 }
 
-// The states of a report.
-const (
-	JobNotStarted = "Job Not Started"
-	JobStarted    = "Job Started"
-	JobRunning    = "Job Running"
-	JobCompleted  = "Job Completed"
-	JobFailed     = "Job Failed"
-	JobSkipped    = "Job Skipped"
-)
-
 // Done reports whether the rows can be read.
-func (s ReportStatus) Done() bool { return s.State == JobCompleted }
+func (s ReportStatus) Done() bool { return s.State == "Job Completed" }
 
-// failed reports whether they never will.
-func (s ReportStatus) failed() bool { return s.State == JobFailed || s.State == JobSkipped }
+// Failed reports whether they never will.
+func (s ReportStatus) Failed() bool { return s.State == "Job Failed" || s.State == "Job Skipped" }
 
 // StartInsightsReport has Meta run a query in the background: POST /{object}/insights. Its arguments and errors are
 // those of [Client.Insights].
@@ -149,7 +140,7 @@ func (r *InsightsReport) Status(ctx context.Context) (ReportStatus, error) {
 		return ReportStatus{}, resp.unusable(opInsightsReport, "the answer holds no status")
 	}
 	status := ReportStatus{State: string(answer.State), Percent: int(min(answer.Percent, 100))}
-	if status.failed() {
+	if status.Failed() {
 		e := resp.unusable(opInsightsReport, "the report ended as "+strconv.Quote(status.State))
 		if answer.Message != "" {
 			e.Message += ": " + string(answer.Message)

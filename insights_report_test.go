@@ -33,8 +33,8 @@ func TestInsightsReport_RunsToItsRows(t *testing.T) {
 		var seen []appevents.ReportStatus
 		require.NoError(t, report.Wait(t.Context(), func(s appevents.ReportStatus) { seen = append(seen, s) }))
 		require.Equal(t, []appevents.ReportStatus{
-			{State: appevents.JobNotStarted}, {State: appevents.JobRunning, Percent: 50},
-			{State: appevents.JobCompleted, Percent: 100},
+			{State: "Job Not Started"}, {State: "Job Running", Percent: 50},
+			{State: "Job Completed", Percent: 100},
 		}, seen)
 		n := 0
 		for _, err := range report.Rows(t.Context()) {
@@ -98,7 +98,7 @@ func TestInsightsReport_Status_AsksForErrorsOnlyWhereTheyExist(t *testing.T) {
 		require.NoError(t, err)
 		status, err := report.Status(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, appevents.ReportStatus{State: appevents.JobStarted}, status)
+		require.Equal(t, appevents.ReportStatus{State: "Job Started"}, status)
 		u, err := url.Parse(m.requests()[0].url)
 		require.NoError(t, err)
 		require.Equal(t, want, u.Query().Get("fields"))

@@ -43,9 +43,9 @@ func TestPrinting(t *testing.T) {
 	walk := printwalk.Walk{
 		Dir: ".",
 		Types: []any{
-			new(appevents.AccountLinkingEvent), new(appevents.AccountUsage), new(appevents.ActionBreakdown),
+			new(appevents.AccountLinkingEvent), new(appevents.ActionBreakdown),
 			new(appevents.ActionReportTime), new(appevents.ActionStat), new(appevents.Activity),
-			new(appevents.ActivityResult), new(appevents.AdContext), new(appevents.AppConversion),
+			new(appevents.ActivityResult), new(appevents.AdsUsage), new(appevents.AdContext), new(appevents.AppConversion),
 			new(appevents.AppLinkQuery), new(appevents.Appointment), new(appevents.Attachment),
 			new(appevents.AttachmentType), new(appevents.AttributionSource), new(appevents.AttributionWindow),
 			new(appevents.Breakdown), new(appevents.Bundle), new(appevents.BusinessUsage), new(appevents.CallError),
@@ -62,7 +62,7 @@ func TestPrinting(t *testing.T) {
 			new(appevents.GamePlayEvent), new(appevents.GranularScope), new(appevents.GraphError),
 			new(appevents.GroupPost), new(appevents.HandoverEvent), new(appevents.HopContext), new(appevents.ID),
 			new(appevents.InsightsFilter), new(appevents.InsightsLevel), new(appevents.InsightsQuery),
-			new(appevents.InsightsReport), new(appevents.InsightsRow), new(appevents.InsightsUsage),
+			new(appevents.InsightsReport), new(appevents.InsightsRow),
 			new(appevents.Install), new(appevents.Issue), new(appevents.LeadAnswer), new(appevents.LoggingSource),
 			new(appevents.LoggingTarget), new(appevents.MarketingMessage), new(appevents.Measurement),
 			new(appevents.Message), new(appevents.MessageEvent), new(appevents.OperationalParams),
@@ -106,8 +106,8 @@ func TestPrinting(t *testing.T) {
 				"TemplateStatusEvent", "UnknownEvent", "inbound",
 			},
 			"an answer of Graph, in which the secrets of the call were blanked": {
-				"AccountUsage", "ActionStat", "ActivityResult", "BusinessUsage", "Claim", "ConversionsResult",
-				"GranularScope", "InsightsReport", "InsightsRow", "InsightsUsage",
+				"AdsUsage", "ActionStat", "ActivityResult", "BusinessUsage", "Claim", "ConversionsResult",
+				"GranularScope", "InsightsReport", "InsightsRow",
 				"ReportStatus", "Response", "TokenInfo", "Verdict",
 			},
 			"a text in which the secrets of the call were blanked": {

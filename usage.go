@@ -24,8 +24,8 @@ const maxRetryAfter = 24 * time.Hour
 type Usage struct {
 	App       CallUsage       `json:"app,omitzero"`        // X-App-Usage: the app, per rolling hour
 	Page      CallUsage       `json:"page,omitzero"`       // X-Page-Usage: the Page, per rolling 24 hours
-	AdAccount AccountUsage    `json:"ad_account,omitzero"` // X-Ad-Account-Usage
-	Insights  InsightsUsage   `json:"insights,omitzero"`   // X-FB-Ads-Insights-Throttle
+	AdAccount AdsUsage        `json:"ad_account,omitzero"` // X-Ad-Account-Usage
+	Insights  AdsUsage        `json:"insights,omitzero"`   // X-FB-Ads-Insights-Throttle
 	Business  []BusinessUsage `json:"business,omitzero"`   // X-Business-Use-Case-Usage, in the order sent
 }
 
@@ -53,23 +53,20 @@ type BusinessUsage struct {
 	Tier string `json:"tier,omitzero"`
 }
 
-// AccountUsage is the state of an ad account.
-type AccountUsage struct {
-	Percent float64       `json:"percent,omitzero"`     // acc_id_util_pct
-	Reset   time.Duration `json:"reset_after,omitzero"` // reset_time_duration
-	Tier    string        `json:"tier,omitzero"`
+// AdsUsage is the state of the limits of the Marketing API, in percent.
+type AdsUsage struct {
+	Account float64       `json:"account,omitzero"`     // acc_id_util_pct: the ad account
+	App     float64       `json:"app,omitzero"`         // app_id_util_pct: the app, for insights only
+	Reset   time.Duration `json:"reset_after,omitzero"` // until the account's figure starts afresh; 0 for insights
+	Tier    string        `json:"tier,omitzero"`        // ads_api_access_tier
 }
 
-// InsightsUsage is the state of the insights limits.
-type InsightsUsage struct {
-	App     float64 `json:"app,omitzero"`     // app_id_util_pct
-	Account float64 `json:"account,omitzero"` // acc_id_util_pct
-	Tier    string  `json:"tier,omitzero"`
-}
+// Max returns the higher of the two percentages.
+func (u AdsUsage) Max() float64 { return max(u.Account, u.App) }
 
 // Max returns the highest percentage of all limits, 0 when nothing is known.
 func (u Usage) Max() float64 {
-	highest := max(u.App.Max(), u.Page.Max(), u.AdAccount.Percent, u.Insights.App, u.Insights.Account)
+	highest := max(u.App.Max(), u.Page.Max(), u.AdAccount.Max(), u.Insights.Max())
 	for _, b := range u.Business {
 		highest = max(highest, b.Max())
 	}
@@ -91,7 +88,7 @@ func (u Usage) regainAccess(objects ...ID) time.Duration {
 	if named {
 		wait = own
 	}
-	if u.AdAccount.Percent >= 100 {
+	if u.AdAccount.Account >= 100 {
 		wait = max(wait, u.AdAccount.Reset)
 	}
 	return wait
@@ -116,29 +113,10 @@ func parseUsage(h http.Header) Usage {
 		u.Page = parseCallUsage([]byte(v))
 	}
 	if v := headerValue(h, headerAccountUsage); v != "" {
-		var raw struct {
-			Percent loose.Number `json:"acc_id_util_pct"`
-			Reset   loose.Number `json:"reset_time_duration"`
-			Tier    loose.Text   `json:"ads_api_access_tier"`
-		}
-		if json.Unmarshal([]byte(v), &raw) == nil {
-			u.AdAccount = AccountUsage{
-				Percent: float64(raw.Percent), Reset: wait(float64(raw.Reset), time.Second),
-				Tier: loose.Cut(string(raw.Tier), maxHeaderText),
-			}
-		}
+		u.AdAccount = parseAdsUsage([]byte(v))
 	}
 	if v := headerValue(h, headerInsightsUsage); v != "" {
-		var raw struct {
-			App     loose.Number `json:"app_id_util_pct"`
-			Account loose.Number `json:"acc_id_util_pct"`
-			Tier    loose.Text   `json:"ads_api_access_tier"`
-		}
-		if json.Unmarshal([]byte(v), &raw) == nil {
-			u.Insights = InsightsUsage{
-				App: float64(raw.App), Account: float64(raw.Account), Tier: loose.Cut(string(raw.Tier), maxHeaderText),
-			}
-		}
+		u.Insights = parseAdsUsage([]byte(v))
 	}
 	if v := headerValue(h, headerBusinessUsage); v != "" {
 		u.Business = parseBusinessUsage(v)
@@ -152,6 +130,22 @@ func headerValue(h http.Header, canonical string) string {
 		return values[0]
 	}
 	return ""
+}
+
+func parseAdsUsage(data []byte) AdsUsage {
+	var raw struct {
+		Account loose.Number `json:"acc_id_util_pct"`
+		App     loose.Number `json:"app_id_util_pct"`
+		Reset   loose.Number `json:"reset_time_duration"`
+		Tier    loose.Text   `json:"ads_api_access_tier"`
+	}
+	if json.Unmarshal(data, &raw) != nil {
+		return AdsUsage{}
+	}
+	return AdsUsage{
+		Account: float64(raw.Account), App: float64(raw.App), Reset: wait(float64(raw.Reset), time.Second),
+		Tier: loose.Cut(string(raw.Tier), maxHeaderText),
+	}
 }
 
 // parseCallUsage reads the documented object, the old one with call_volume and cpu_time, and a bare percentage.

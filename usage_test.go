@@ -48,14 +48,14 @@ func TestParseUsage(t *testing.T) {
 		"ad account, broken":      {"X-Ad-Account-Usage", `9.6`, Usage{}},
 		"ad account": {
 			"X-Ad-Account-Usage", `{"acc_id_util_pct":9.67,"reset_time_duration":100,"ads_api_access_tier":"standard_access"}`,
-			Usage{AdAccount: AccountUsage{Percent: 9.67, Reset: 100 * time.Second, Tier: "standard_access"}},
+			Usage{AdAccount: AdsUsage{Account: 9.67, Reset: 100 * time.Second, Tier: "standard_access"}},
 		},
 		"ad account, endless": {
-			"X-Ad-Account-Usage", `{"reset_time_duration":1e300}`, Usage{AdAccount: AccountUsage{Reset: 24 * time.Hour}},
+			"X-Ad-Account-Usage", `{"reset_time_duration":1e300}`, Usage{AdAccount: AdsUsage{Reset: 24 * time.Hour}},
 		},
 		"insights": {
 			"X-FB-Ads-Insights-Throttle", `{"app_id_util_pct":1.5,"acc_id_util_pct":0.5,"ads_api_access_tier":"development_access"}`,
-			Usage{Insights: InsightsUsage{App: 1.5, Account: 0.5, Tier: "development_access"}},
+			Usage{Insights: AdsUsage{App: 1.5, Account: 0.5, Tier: "development_access"}},
 		},
 		"insights, broken": {"X-FB-Ads-Insights-Throttle", `"x"`, Usage{}},
 		"business": {
@@ -125,8 +125,8 @@ func TestUsage_Max(t *testing.T) {
 	require.Zero(t, Usage{}.Max())
 	for _, usage := range []Usage{
 		{App: CallUsage{Calls: 90, CPU: 1}}, {App: CallUsage{CPU: 90}}, {Page: CallUsage{Time: 90, Calls: 3}},
-		{AdAccount: AccountUsage{Percent: 90}, App: CallUsage{Calls: 1}}, {Insights: InsightsUsage{App: 90}},
-		{Insights: InsightsUsage{Account: 90}},
+		{AdAccount: AdsUsage{Account: 90}, App: CallUsage{Calls: 1}}, {Insights: AdsUsage{App: 90}},
+		{Insights: AdsUsage{Account: 90}},
 		{Business: []BusinessUsage{{}, {CallUsage: CallUsage{CPU: 90}}, {CallUsage: CallUsage{Calls: 89}}}},
 	} {
 		require.InDelta(t, 90, usage.Max(), 0)
@@ -246,7 +246,7 @@ func FuzzParseUsage(f *testing.F) {
 			headerAppUsage: {value}, headerPageUsage: {value}, headerAccountUsage: {value}, headerInsightsUsage: {value},
 			headerBusinessUsage: {value},
 		})
-		percents := []float64{usage.AdAccount.Percent, usage.Insights.App, usage.Insights.Account, usage.Max()}
+		percents := []float64{usage.AdAccount.Account, usage.Insights.App, usage.Insights.Account, usage.Max()}
 		waits := []time.Duration{usage.AdAccount.Reset, usage.regainAccess("901"), parseRetryAfter(value, now)}
 		for _, u := range []CallUsage{usage.App, usage.Page} {
 			percents = append(percents, u.Calls, u.CPU, u.Time)
