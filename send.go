@@ -1,13 +1,9 @@
 package appevents
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"io"
-	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -103,10 +99,8 @@ func (c *Client) send(ctx context.Context, r *request) (Response, error) {
 	}
 	secrets := append([]string{cred.token, cred.proof, c.signer.secret.reveal()}, r.secrets...)
 	transport := c.http.transport()
-	x := new(exchange)
-	_, plain := transport.(*http.Transport)
-	x.wrapped = !plain
-	httpResp, err := c.http.roundTrip(transport, c.newRequest(ctx, r, cred, x))
+	x := newExchange(transport)
+	httpResp, err := c.http.roundTrip(transport, x.request(ctx, c, r, cred))
 	if err != nil {
 		return Response{}, &CallError{
 			Outcome: x.outcome(err), Err: redact.Error(err, secrets...), retryable: true,
@@ -122,74 +116,4 @@ func (c *Client) send(ctx context.Context, r *request) (Response, error) {
 		c.signer.refused(r.scope, cred.token)
 	}
 	return resp, graphErr
-}
-
-// exchange is an HTTP request under way, in one piece of memory.
-type exchange struct {
-	progress
-	url    url.URL
-	body   bytes.Reader
-	header [5]string
-}
-
-func (c *Client) newRequest(ctx context.Context, r *request, cred credentials, x *exchange) *http.Request {
-	x.url = c.baseURL
-	path := "/" + r.version
-	if r.node != "" {
-		path += "/" + string(r.node)
-	}
-	if r.edge != "" {
-		path += "/" + r.edge
-	}
-	x.url.Path += path
-	if x.url.RawPath != "" {
-		x.url.RawPath += path // nodes and edges have no character that needs an escape
-	}
-	fields := [...][2]string{
-		{"access_token", ""}, {"appsecret_proof", cred.proof}, {"appsecret_time", cred.time},
-	}
-	if c.tokenBody {
-		fields[0][1] = cred.token
-	}
-	req := &http.Request{
-		Method: r.method, URL: &x.url, Host: x.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: make(http.Header, len(x.header)), Body: http.NoBody,
-	}
-	header := x.header[:0]
-	set := func(canonical, value string) {
-		header = append(header, value)
-		req.Header[canonical] = slices.Clip(header[len(header)-1:])
-	}
-	if r.method == http.MethodGet {
-		x.url.RawQuery = queryOf(r.query, fields[:])
-	} else {
-		body := r.encoding.withFields(r.body, fields[:])
-		x.body.Reset(body)
-		req.Body, req.ContentLength = io.NopCloser(&x.body), int64(len(body))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-		set("Content-Type", r.encoding.contentType())
-	}
-	set("Accept", "application/json")
-	set("User-Agent", "appevents-go/"+Version)
-	if cred.token != "" && !c.tokenBody {
-		set("Authorization", cred.bearer)
-	}
-	if r.clientIP.IsValid() {
-		set("X-Forwarded-For", r.clientIP.Unmap().WithZone("").String())
-	}
-	return req.WithContext(x.watch(ctx))
-}
-
-// queryOf writes the query of a read.
-func queryOf(params url.Values, fields [][2]string) string {
-	query := make(url.Values, len(params)+len(fields))
-	for name, values := range params {
-		query[name] = values
-	}
-	for _, f := range fields {
-		if f[1] != "" {
-			query.Set(f[0], f[1])
-		}
-	}
-	return query.Encode()
 }

@@ -8,7 +8,10 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -169,4 +172,131 @@ func TestClient_SurvivesOddTransports(t *testing.T) {
 		return httpmock.NewStringResponse(http.StatusOK, coreSuccess), err
 	})
 	require.NoError(t, err)
+}
+
+func TestClient_Clone_SharesConnections(t *testing.T) {
+	t.Parallel()
+	var opened atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, coreSuccess)
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	client := mustClient(t, appevents.WithBaseURL(server.URL))
+	for range 4 {
+		_, err := client.LogActivity(t.Context(), purchase())
+		require.NoError(t, err)
+		client, err = client.Clone(appevents.WithTimeout(time.Minute))
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 1, opened.Load())
+}
+
+func TestClient_KeepsConnectionsOfABusyBot(t *testing.T) {
+	t.Parallel()
+	const busy = 24
+	var opened, inside atomic.Int32
+	gates := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := inside.Add(1) - 1
+		if n%busy == busy-1 {
+			close(gates[n/busy])
+		}
+		<-gates[n/busy] // all requests of a round are under way at the same time
+		_, _ = io.WriteString(w, coreSuccess)
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	client := mustClient(t, appevents.WithBaseURL(server.URL), appevents.WithTimeout(time.Minute))
+	for range 2 {
+		var group sync.WaitGroup
+		for range busy {
+			group.Go(func() {
+				_, err := client.LogActivity(t.Context(), purchase())
+				require.NoError(t, err)
+			})
+		}
+		group.Wait()
+	}
+	require.Less(t, opened.Load(), int32(busy*3/2), "connections of the first round serve the second")
+}
+
+func TestClient_LeavesTheCallersHTTPClientAlone(t *testing.T) {
+	t.Parallel()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	m := newMock(t, success())
+	follow := func(*http.Request, []*http.Request) error { return nil }
+	theirs := &http.Client{Transport: m, CheckRedirect: follow, Jar: jar, Timeout: time.Minute}
+	client := mustClient(t, appevents.WithHTTPClient(theirs), appevents.WithTimeout(time.Second))
+	_, err = client.LogActivity(t.Context(), purchase())
+	require.NoError(t, err)
+	require.Same(t, m, theirs.Transport)
+	require.Same(t, jar, theirs.Jar)
+	require.Equal(t, time.Minute, theirs.Timeout)
+	require.Equal(t, reflect.ValueOf(follow).Pointer(), reflect.ValueOf(theirs.CheckRedirect).Pointer())
+
+	none := new(http.Client)
+	mustClient(t, appevents.WithHTTPClient(none))
+	require.Equal(t, new(http.Client), none)
+
+	// What is invalid is not sent, whatever the caller does to its client.
+	theirs.Transport = http.NewFileTransport(http.Dir(t.TempDir()))
+	_, err = client.LogActivity(t.Context(), &appevents.Activity{})
+	var invalid *appevents.ValidationError
+	require.ErrorAs(t, err, &invalid)
+	require.Len(t, m.requests(), 1)
+}
+
+func TestClient_LeavesTheDefaultTransportAlone(t *testing.T) {
+	t.Parallel()
+	mustClient(t)
+	std := http.DefaultTransport.(*http.Transport)
+	require.Equal(t, 100, std.MaxIdleConns)
+	require.Zero(t, std.MaxIdleConnsPerHost)
+}
+
+func TestClient_FollowsNoRedirect(t *testing.T) {
+	t.Parallel()
+	var arrived atomic.Int32
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { arrived.Add(1) }))
+	t.Cleanup(elsewhere.Close)
+	var status atomic.Int32
+	graph := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", elsewhere.URL+"/steal")
+		w.WriteHeader(int(status.Load()))
+	}))
+	t.Cleanup(graph.Close)
+	follow := func(*http.Request, []*http.Request) error { return nil }
+	clients := map[string]*appevents.Client{
+		"default client": mustClient(t, appevents.WithBaseURL(graph.URL), appevents.WithAccessToken(coreToken)),
+		"caller's client": mustClient(t, appevents.WithBaseURL(graph.URL), appevents.WithAccessToken(coreToken),
+			appevents.WithHTTPClient(&http.Client{Transport: new(http.Transport), CheckRedirect: follow})),
+		"token in body": mustClient(t, appevents.WithBaseURL(graph.URL), appevents.WithAccessToken(coreToken),
+			appevents.WithTokenInBody(), appevents.WithAppSecret(coreSecret)),
+	}
+	for name, client := range clients {
+		for _, code := range []int{301, 302, 303, 307, 308} {
+			status.Store(int32(code))
+			_, err := client.LogActivity(t.Context(), purchase())
+			var graphErr *appevents.GraphError
+			require.ErrorAs(t, err, &graphErr, "%s, %d", name, code)
+			require.Equal(t, code, graphErr.StatusCode)
+			require.Equal(t, 1, graphErr.Attempts)
+			require.Equal(t, appevents.OutcomeRefused, appevents.OutcomeOf(err))
+			_, err = client.InspectToken(t.Context(), coreToken)
+			require.ErrorAs(t, err, &graphErr, "%s, %d", name, code)
+		}
+	}
+	require.Zero(t, arrived.Load(), "requests at the place redirected to")
 }

@@ -415,29 +415,3 @@ func TestOutcome_OfATransportThatReportsNoProgress(t *testing.T) {
 		})
 	}
 }
-
-func TestOutcomeOf(t *testing.T) {
-	t.Parallel()
-	refused := &appevents.GraphError{Code: 100}
-	unsent := &appevents.CallError{Outcome: appevents.OutcomeNotSent}
-	for name, test := range map[string]struct {
-		err  error
-		want appevents.Outcome
-		text string
-	}{
-		"no error":          {nil, appevents.OutcomeAccepted, "accepted"},
-		"validation":        {(&appevents.Activity{}).Validate(), appevents.OutcomeNotSent, "not sent"},
-		"refusal":           {refused, appevents.OutcomeRefused, "refused"},
-		"wrapped refusal":   {fmt.Errorf("bot: %w", refused), appevents.OutcomeRefused, "refused"},
-		"not sent":          {unsent, appevents.OutcomeNotSent, "not sent"},
-		"unknown":           {&appevents.CallError{Outcome: appevents.OutcomeUnknown}, appevents.OutcomeUnknown, "unknown"},
-		"part":              {&appevents.PartialError{Accepted: 1, Err: unsent}, appevents.OutcomeNotSent, "not sent"},
-		"call over refusal": {&appevents.CallError{Outcome: appevents.OutcomeUnknown, Err: refused}, appevents.OutcomeUnknown, "unknown"},
-		"another error":     {io.EOF, appevents.OutcomeNone, "none"},
-		"configuration":     {&appevents.ConfigError{}, appevents.OutcomeNone, "none"},
-	} {
-		require.Equal(t, test.want, appevents.OutcomeOf(test.err), name)
-		require.Equal(t, test.text, test.want.String(), name)
-	}
-	require.Equal(t, "none", appevents.Outcome(99).String())
-}
