@@ -435,10 +435,10 @@ func (e *GraphError) hint() string {
 			return op.subcodes[e.Subcode]
 		case strings.Contains(e.Message, "1000 events per app"):
 			return "the app has used up its 1,000 event names: deactivate some in Events Manager"
-		case strings.Contains(e.Message, "requires an appsecret_proof"):
-			return "give the client the app secret, with WithAppSecret"
-		case strings.Contains(e.Message, "appsecret_proof"):
+		case strings.Contains(e.Message, "Invalid appsecret_proof"):
 			return "check that the secret of WithAppSecret belongs to the app that the token was made for"
+		case strings.Contains(e.Message, "appsecret_proof"):
+			return "give the client the app secret, with WithAppSecret"
 		}
 	}
 	return ""

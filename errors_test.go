@@ -255,3 +255,79 @@ func TestOutcomeOf(t *testing.T) {
 	}
 	require.Equal(t, "none", appevents.Outcome(99).String())
 }
+
+// What the client knows of a call goes into the way out.
+func TestGraphError_SaysWhoseTokenAndWhichOption(t *testing.T) {
+	t.Parallel()
+	refused := func(code, message string, call func(*appevents.Client) error) error {
+		m := newMock(t, answer(http.StatusBadRequest, `{"error":{"code":`+code+`,"message":"`+message+`"}}`))
+		return call(m.client(t, appevents.WithAccessToken(coreToken), oneAttempt()))
+	}
+	page := func(c *appevents.Client) error {
+		_, err := c.EnsureDataset(t.Context(), corePage)
+		return err
+	}
+	dataset := func(c *appevents.Client) error {
+		_, err := c.SendConversions(t.Context(), convDataset, lead(1))
+		return err
+	}
+	app := func(c *appevents.Client) error {
+		_, err := c.LogActivity(t.Context(), purchase())
+		return err
+	}
+	for _, test := range []struct {
+		code, message, want string
+		call                func(*appevents.Client) error
+		scope               appevents.Scope
+	}{
+		{"190", "m", "m; get a new token (the token was for page 901)", page, pageScope(corePage)},
+		{
+			"190", "m", "m; get a new token (the token was for dataset 5501)", dataset,
+			appevents.Scope{Kind: appevents.ScopeDataset, ID: convDataset},
+		},
+		{"190", "m", "m; get a new token", app, appevents.Scope{}},
+		{"10", "m", "(WhatsApp)", dataset, appevents.Scope{Kind: appevents.ScopeDataset, ID: convDataset}},
+		{"4", "m", "m; stop calling for a while", dataset, appevents.Scope{}},
+		{"104", "m", "m; check that the app secret, set by WithAppSecret, belongs to the app", app, appevents.Scope{}},
+		{
+			"100", "API calls from the server require an appsecret_proof argument",
+			"argument; give the client the app secret, with WithAppSecret", app, appevents.Scope{},
+		},
+		{
+			"100", "Invalid appsecret_proof provided in the API argument",
+			"argument; check that the secret of WithAppSecret belongs to the app that the token was made for", app,
+			appevents.Scope{},
+		},
+	} {
+		err := refused(test.code, test.message, test.call)
+		var graph *appevents.GraphError
+		require.ErrorAs(t, err, &graph)
+		require.Equal(t, test.scope, graph.Scope)
+		require.Truef(t, strings.HasSuffix(err.Error(), test.want), "%v", err)
+	}
+}
+
+// A GraphError that was stored and read again says the same.
+func TestGraphError_SaysTheSameWhenStored(t *testing.T) {
+	t.Parallel()
+	m := newMock(t, answer(http.StatusBadRequest, `{"error":{"code":100,"error_subcode":2804065,"message":"m"}}`))
+	_, err := m.client(t, appevents.WithAccessToken(coreToken)).SendConversions(t.Context(), convDataset, lead(1))
+	var sent, read *appevents.GraphError
+	require.ErrorAs(t, err, &sent)
+	stored, err := json.Marshal(sent)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(stored, &read))
+	require.Equal(t, sent.Error(), read.Error())
+	require.Contains(t, read.Error(), "page_id and the dataset do not belong together")
+}
+
+func TestSentinels_BeginAlike(t *testing.T) {
+	t.Parallel()
+	for _, sentinel := range append(sentinels(), appevents.ErrNoToken, appevents.ErrNotWebhook, appevents.ErrNotSigned,
+		appevents.ErrBadSignatureHeader, appevents.ErrSignatureMismatch, appevents.ErrBadHandshake,
+		appevents.ErrWebhookBody, appevents.ErrWebhookTimeout) {
+		require.Regexp(t, "^appevents: [a-z]", sentinel.Error())
+	}
+	err := &appevents.CallError{Op: "log activity", Err: fmt.Errorf("%w (scope app)", appevents.ErrNoToken)}
+	require.EqualError(t, err, "appevents: log activity: not sent: no access token for this call (scope app)")
+}

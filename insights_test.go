@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -93,118 +92,6 @@ func TestInsights_ReadsARow(t *testing.T) {
 	text, err = json.Marshal(appevents.InsightsRow{})
 	require.NoError(t, err)
 	require.Equal(t, "{}", string(text))
-}
-
-func TestInsights_AsksForWhatTheQuerySays(t *testing.T) {
-	t.Parallel()
-	day := func(d int) time.Time { return time.Date(2026, 11, d, 23, 0, 0, 0, time.FixedZone("", -12*3600)) }
-	for name, test := range map[string]struct {
-		query appevents.InsightsQuery
-		want  url.Values
-	}{
-		"zero": {appevents.InsightsQuery{}, url.Values{
-			"fields": {"account_id,actions,cost_per_action_type,spend,impressions,reach"},
-		}},
-		"leads per campaign": {appevents.InsightsQuery{Level: appevents.LevelCampaign, Preset: appevents.Last7Days}, url.Values{
-			"fields":      {"account_id,campaign_id,campaign_name,actions,cost_per_action_type,spend,impressions,reach"},
-			"level":       {"campaign"},
-			"date_preset": {"last_7d"},
-		}},
-		"ad sets": {appevents.InsightsQuery{Level: appevents.LevelAdSet}, url.Values{
-			"fields": {"account_id,campaign_id,campaign_name,adset_id,adset_name,actions,cost_per_action_type,spend,impressions,reach"},
-			"level":  {"adset"},
-		}},
-		"ads": {appevents.InsightsQuery{Level: appevents.LevelAd}, url.Values{
-			"fields": {"account_id,campaign_id,campaign_name,adset_id,adset_name,ad_id,ad_name,actions,cost_per_action_type,spend,impressions,reach"},
-			"level":  {"ad"},
-		}},
-		"everything": {appevents.InsightsQuery{
-			Fields: []string{"actions", "spend"}, Level: appevents.LevelAccount, Since: day(1), Until: day(7),
-			Increment: appevents.IncrementDays(7), Windows: []appevents.AttributionWindow{appevents.WindowClick7Days, appevents.WindowView1Day},
-			AccountAttribution: true, UnifiedAttribution: true,
-			Breakdowns:       []appevents.Breakdown{appevents.BreakdownPublisherPlatform},
-			ActionBreakdowns: []appevents.ActionBreakdown{appevents.ActionBreakdownType, appevents.ActionBreakdownDevice},
-			ReportTime:       appevents.ReportAtConversion,
-			Filters:          []appevents.InsightsFilter{{Field: "campaign.id", Operator: "IN", Value: []string{"1", "2"}}},
-			Sort:             []string{"spend_descending"}, PageSize: 100,
-		}, url.Values{
-			"fields": {"actions,spend"}, "level": {"account"}, "time_range": {`{"since":"2026-11-01","until":"2026-11-07"}`},
-			"time_increment": {"7"}, "action_attribution_windows": {`["7d_click","1d_view"]`},
-			"use_account_attribution_setting": {"true"}, "use_unified_attribution_setting": {"true"},
-			"breakdowns": {`["publisher_platform"]`}, "action_breakdowns": {`["action_type","action_device"]`},
-			"action_report_time": {"conversion"}, "filtering": {`[{"field":"campaign.id","operator":"IN","value":["1","2"]}]`},
-			"sort": {`["spend_descending"]`}, "limit": {"100"},
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			m := newMock(t, answer(200, `{"data":[]}`))
-			rows, err := readInsights(t, m.client(t, appevents.WithAccessToken(coreToken)), "act_15", test.query)
-			require.NoError(t, err)
-			require.Empty(t, rows)
-			sent, err := url.Parse(m.requests()[0].url)
-			require.NoError(t, err)
-			require.Equal(t, "/v26.0/act_15/insights", sent.Path)
-			require.Equal(t, test.want, sent.Query())
-
-			graph := graphtest.New()
-			client := mustClient(t, appevents.WithAccessToken(coreToken), appevents.WithHTTPClient(&http.Client{Transport: graph}))
-			_, err = readInsights(t, client, "act_15", test.query)
-			require.NoError(t, err)
-			require.Empty(t, graph.Problems())
-		})
-	}
-}
-
-func TestInsights_RefusesAQueryThatCannotWork(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	type query = appevents.InsightsQuery
-	for name, test := range map[string]struct {
-		object string
-		query  query
-		want   []string
-	}{
-		"no object":          {"", query{}, []string{"object_id (required)"}},
-		"act_ alone":         {"act_", query{}, []string{"object_id (required)"}},
-		"path":               {"1/../2", query{}, []string{"object_id (format)"}},
-		"level":              {"1", query{Level: "page"}, []string{"level (unknown)"}},
-		"since alone":        {"1", query{Since: now}, []string{"until (required)"}},
-		"until alone":        {"1", query{Until: now}, []string{"since (required)"}},
-		"backwards":          {"1", query{Since: now, Until: now.AddDate(0, 0, -1)}, []string{"until (range)"}},
-		"preset and range":   {"1", query{Since: now, Until: now, Preset: appevents.Today}, []string{"preset (conflict)"}},
-		"preset":             {"1", query{Preset: "last week"}, []string{"preset (format)"}},
-		"no days":            {"1", query{Increment: appevents.IncrementDays(0)}, []string{"increment (range)"}},
-		"too many days":      {"1", query{Increment: appevents.IncrementDays(91)}, []string{"increment (range)"}},
-		"increment":          {"1", query{Increment: "weekly"}, []string{"increment (range)"}},
-		"page size":          {"1", query{PageSize: -1}, []string{"page_size (range)"}},
-		"field":              {"1", query{Fields: []string{"spend", "a,b"}}, []string{"fields[1] (format)"}},
-		"window":             {"1", query{Windows: []appevents.AttributionWindow{""}}, []string{"windows[0] (format)"}},
-		"breakdown":          {"1", query{Breakdowns: []appevents.Breakdown{`"`}}, []string{"breakdowns[0] (format)"}},
-		"breakdown, actions": {"1", query{ActionBreakdowns: []appevents.ActionBreakdown{" "}}, []string{"action_breakdowns[0] (format)"}},
-		"sort":               {"1", query{Sort: []string{"a b"}}, []string{"sort[0] (format)"}},
-		"report time":        {"1", query{ReportTime: "now!"}, []string{"report_time (format)"}},
-		"long word":          {"1", query{Fields: []string{strings.Repeat("a", 101)}}, []string{"fields[0] (format)"}},
-		"filter":             {"1", query{Filters: []appevents.InsightsFilter{{}}}, []string{"filters[0].field (format)", "filters[0].operator (format)"}},
-		"filter value":       {"1", query{Filters: []appevents.InsightsFilter{{Field: "a", Operator: "IN", Value: func() {}}}}, []string{"filters (type)"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			client := newMock(t).client(t, appevents.WithAccessToken(coreToken))
-			_, err := readInsights(t, client, test.object, test.query)
-			require.Equal(t, test.want, problemsOf(t, err))
-			_, err = client.StartInsightsReport(t.Context(), test.object, test.query)
-			require.Equal(t, test.want, problemsOf(t, err))
-		})
-	}
-	for _, q := range []query{
-		{Since: now, Until: now}, {Increment: appevents.IncrementDaily}, {Increment: appevents.IncrementMonthly},
-		{Increment: appevents.IncrementAllDays}, {Increment: appevents.IncrementDays(90)},
-		{Sort: []string{"actions:onsite_conversion.lead_grouped_descending"}}, {Breakdowns: []appevents.Breakdown{"dma"}},
-	} {
-		_, err := readInsights(t, newMock(t, answer(200, `{"data":[]}`)).client(t, appevents.WithAccessToken(coreToken)), "1", q)
-		require.NoError(t, err)
-	}
 }
 
 // insightsRows are rows with the numbers 0 to n-1 as leads.
@@ -320,14 +207,6 @@ func TestInsights_EndsWhenGraphDoesNot(t *testing.T) {
 	require.Equal(t, 10_000, pages)
 }
 
-func TestInsightsRow_UnmarshalJSON_NamesTheColumn(t *testing.T) {
-	t.Parallel()
-	var row appevents.InsightsRow
-	require.EqualError(t, json.Unmarshal([]byte(`{"spend":"x"}`), &row), "cannot read column spend")
-	require.NoError(t, json.Unmarshal([]byte(`{"spend":"1","campaign_name":["x"],"ad_id":{}}`), &row))
-	require.Empty(t, row.CampaignName)
-}
-
 func TestInsights_EndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -341,73 +220,6 @@ func TestInsights_EndsWithItsContext(t *testing.T) {
 		}
 		require.Equal(t, 1, n)
 	})
-}
-
-func TestDecimal(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]struct {
-		float float64
-		whole bool
-	}{
-		"": {0, true}, "0": {0, true}, "14": {14, true}, "-3": {-3, true}, "88.10": {88.1, false}, "2.00": {2, true},
-		"9223372036854775807": {9223372036854775807, true}, "9223372036854775808": {9223372036854775808, false},
-		"0.1": {0.1, false}, "nonsense": {0, true}, "1/3": {0, true}, "1e9": {0, true}, "0x10": {0, true},
-	} {
-		d := appevents.Decimal(text)
-		require.InDelta(t, want.float, d.Float64(), 0, text)
-		_, whole := d.Int64()
-		require.Equal(t, want.whole, whole, text)
-		require.Equal(t, want.float == 0, d.IsZero(), text)
-	}
-	n, ok := appevents.Decimal("9223372036854775807").Int64()
-	require.True(t, ok)
-	require.EqualValues(t, 9223372036854775807, n)
-	require.Equal(t, "0", appevents.Decimal("").String())
-	require.Equal(t, "0.30", appevents.Decimal("0.1").Add("0.20").String())
-	require.Equal(t, "9007199254740993.01", appevents.Decimal("9007199254740992").Add("1.01").String())
-	require.Equal(t, "-1", appevents.Decimal("").Add("-1").String())
-}
-
-func TestDecimal_UnmarshalJSON(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		`"88.10"`: "88.10", `14`: "14", `-0.5`: "-0.5", `null`: "0", `""`: "0", `"007"`: "007",
-	} {
-		var d appevents.Decimal
-		require.NoError(t, json.Unmarshal([]byte(text), &d), text)
-		require.Equal(t, want, d.String())
-	}
-	for _, text := range []string{
-		`"1e3"`, `1e3`, `"x"`, `true`, `[]`, `{}`, `"1."`, `".5"`, `"1.2.3"`, `"--1"`, `"+1"`, `" 1"`, `"1_0"`, `"NaN"`,
-		`"` + strings.Repeat("1", 65) + `"`, strings.Repeat("1", 65),
-	} {
-		var d appevents.Decimal
-		require.Error(t, json.Unmarshal([]byte(text), &d), text)
-	}
-}
-
-func TestInsightsRow_CostPerLead(t *testing.T) {
-	t.Parallel()
-	row := func(spend, leads string) (r appevents.InsightsRow) {
-		require.NoError(t, json.Unmarshal(fmt.Appendf(nil,
-			`{"spend":%q,"actions":[{"action_type":"onsite_conversion.lead_grouped","value":%q}]}`, spend, leads), &r))
-		return r
-	}
-	for _, test := range []struct {
-		spend, leads string
-		decimals     int
-		want         string
-	}{
-		{"88.10", "14", 2, "6.29"}, {"88.10", "14", 6, "6.292857"}, {"1", "3", 4, "0.3333"}, {"2", "3", 4, "0.6667"},
-		{"0.005", "1", 2, "0.01"}, {"1", "8", 2, "0.13"}, {"7", "2", 0, "4"}, {"7", "2", -1, "4"}, {"0", "2", 2, "0.00"},
-		{"1", "3", 99, "0.333333333333333333"},
-	} {
-		cost, ok := row(test.spend, test.leads).CostPerLead(test.decimals)
-		require.True(t, ok)
-		require.Equal(t, test.want, cost.String(), test)
-	}
-	_, ok := row("1", "0.0").CostPerLead(2)
-	require.False(t, ok)
 }
 
 func FuzzInsightsRow(f *testing.F) {

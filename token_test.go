@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -295,38 +294,6 @@ func TestClient_PassesTheContextToTheSource(t *testing.T) {
 	_, err := client.LogActivity(ctx, messengerCall())
 	require.ErrorIs(t, err, sealed)
 	require.Equal(t, "appevents: log activity: not sent: token source: sealed", err.Error())
-}
-
-func TestSecret_PrintsAPlaceholder(t *testing.T) {
-	t.Parallel()
-	hidden := newSecret("canary-secret")
-	require.Equal(t, "canary-secret", hidden.reveal())
-	encoded, err := json.Marshal(hidden)
-	require.NoError(t, err)
-	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("m", "k", hidden)
-	for _, text := range []string{
-		fmt.Sprintf("%v", hidden), fmt.Sprintf("%+v", hidden), fmt.Sprintf("%#v", hidden), fmt.Sprintf("%s", hidden),
-		fmt.Sprintf("%q", hidden), fmt.Sprintf("%x", hidden), fmt.Sprintf("%d", hidden), string(encoded), log.String(),
-		hidden.String(), hidden.GoString(),
-	} {
-		require.Contains(t, text, "[redacted]")
-		require.NotContains(t, text, "canary")
-	}
-	for _, value := range []any{struct{ s secret }{hidden}, &struct{ s secret }{hidden}, staticToken{hidden}} {
-		require.NotContains(t, fmt.Sprintf("%v %+v %#v", value, value, value), "canary")
-	}
-	require.Empty(t, secret{}.reveal())
-	require.Empty(t, newSecret("").String())
-}
-
-func TestScopeKind_String(t *testing.T) {
-	t.Parallel()
-	for kind, want := range map[ScopeKind]string{
-		ScopeApp: "app", ScopePage: "page", ScopeDataset: "dataset", ScopeAd: "ad", 99: "ScopeKind(99)",
-	} {
-		require.Equal(t, want, kind.String())
-	}
 }
 
 func TestAppToken(t *testing.T) {
