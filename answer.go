@@ -195,47 +195,34 @@ func (e *GraphError) redact(secrets []string) {
 	e.cause = redact.Error(e.cause, secrets...)
 }
 
-// envelope is the error part of an answer. Every field may be missing or of another kind than documented.
-type envelope struct {
-	Message     string          `json:"message"`
-	Type        string          `json:"type"`
-	Code        json.Number     `json:"code"`
-	Subcode     json.Number     `json:"error_subcode"`
-	UserTitle   string          `json:"error_user_title"`
-	UserMessage string          `json:"error_user_msg"`
-	TraceID     string          `json:"fbtrace_id"`
-	Transient   bool            `json:"is_transient"`
-	Data        json.RawMessage `json:"error_data"`
-}
-
-// readEnvelope fills e from the "error" value of an answer; ok is false when the value is no envelope. The older
-// batch form, a bare number beside error_description, is read too.
+// readEnvelope fills e from the "error" value of an answer, of which every member may be missing or of another kind than
+// documented; ok is false when the value is no envelope. The older batch form, a bare number beside error_description,
+// is read too.
 func (e *GraphError) readEnvelope(value json.RawMessage, description string) (ok bool) {
 	if code, err := strconv.Atoi(string(value)); err == nil {
 		e.Code, e.Message = code, description
 		return true
 	}
-	fields, _, ok := loose.Members(value, "message", "type", "code", "error_subcode", "error_user_title", "error_user_msg",
-		"fbtrace_id", "is_transient", "error_data")
-	if !ok {
+	if _, _, ok := loose.Members(value); !ok {
 		return false
 	}
-	var env envelope
-	// A field of an unexpected kind must not hide the others, so each is decoded on its own.
-	for name, to := range map[string]any{
-		"message": &env.Message, "type": &env.Type, "code": &env.Code, "error_subcode": &env.Subcode,
-		"error_user_title": &env.UserTitle, "error_user_msg": &env.UserMessage, "fbtrace_id": &env.TraceID,
-		"is_transient": &env.Transient, "error_data": &env.Data,
-	} {
-		if raw, present := fields[name]; present {
-			_ = json.Unmarshal(raw, to)
-		}
+	var env struct {
+		Message     loose.Text      `json:"message"`
+		Type        loose.Text      `json:"type"`
+		Code        json.RawMessage `json:"code"`
+		Subcode     json.RawMessage `json:"error_subcode"`
+		UserTitle   loose.Text      `json:"error_user_title"`
+		UserMessage loose.Text      `json:"error_user_msg"`
+		TraceID     loose.Text      `json:"fbtrace_id"`
+		Transient   bool            `json:"is_transient"`
+		Data        json.RawMessage `json:"error_data"`
 	}
-	e.Code, _ = strconv.Atoi(env.Code.String())
-	e.Subcode, _ = strconv.Atoi(env.Subcode.String())
-	e.Message, e.Type = env.Message, env.Type
-	e.UserTitle, e.UserMessage = env.UserTitle, env.UserMessage
-	e.TraceID, e.Transient = env.TraceID, env.Transient
+	_ = json.Unmarshal(value, &env) // which reads on past a member of another kind
+	e.Code, _ = strconv.Atoi(loose.Scalar(env.Code))
+	e.Subcode, _ = strconv.Atoi(loose.Scalar(env.Subcode))
+	e.Message, e.Type, e.TraceID = string(env.Message), string(env.Type), string(env.TraceID)
+	e.UserTitle, e.UserMessage = string(env.UserTitle), string(env.UserMessage)
+	e.Transient = env.Transient
 	e.readData(env.Data)
 	return true
 }
