@@ -82,7 +82,7 @@ func readAnswer(resp *http.Response, limit int) ([]byte, error) {
 		switch {
 		case len(body) > limit:
 			return body, fmt.Errorf("the answer is longer than %d bytes", limit)
-		case err == io.EOF: //nolint:errorlint // a reader says so unwrapped
+		case err == io.EOF:
 			return body, nil
 		case err != nil:
 			return body, err

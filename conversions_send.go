@@ -232,7 +232,7 @@ func (s *conversionsSender) open(size int) int {
 	}
 	// Always new memory: a transport may go on reading a body after it was answered.
 	size = min(size*min(s.left, maxConversionsPerRequest), maxConversionsBody) + len(conversionsPrefix) + len(s.suffix)
-	s.body = append(make([]byte, 0, size), conversionsPrefix...)
+	s.body = append(make([]byte, 0, size+credentialRoom), conversionsPrefix...)
 	return len(s.body)
 }
 
@@ -292,7 +292,7 @@ func (s *conversionsSender) flush(ctx context.Context) {
 // bodyOf returns the body of a request for a part of what is pending.
 func (s *conversionsSender) bodyOf(part []encodedConversion) []byte {
 	content := s.body[part[0].start:part[len(part)-1].end]
-	body := make([]byte, 0, len(conversionsPrefix)+len(content)+len(s.suffix))
+	body := make([]byte, 0, len(conversionsPrefix)+len(content)+len(s.suffix)+credentialRoom)
 	body = append(append(body, conversionsPrefix...), content...)
 	return append(body, s.suffix...)
 }

@@ -415,7 +415,7 @@ func (e *GraphError) hint() string {
 	if op == nil {
 		op = &operation{permission: "a permission is missing from the token"}
 	}
-	switch class := e.class(); class {
+	switch e.class() { //nolint:errorlint // it returns them unwrapped
 	case ErrAuth:
 		return e.authHint() + e.tokenOf()
 	case ErrPermission:

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -87,9 +88,7 @@ func (x *exchange) request(ctx context.Context, c *Client, r *request, cred cred
 // queryOf writes the query of a read.
 func queryOf(params url.Values, fields [][2]string) string {
 	query := make(url.Values, len(params)+len(fields))
-	for name, values := range params {
-		query[name] = values
-	}
+	maps.Copy(query, params)
 	for _, f := range fields {
 		if f[1] != "" {
 			query.Set(f[0], f[1])

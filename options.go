@@ -164,8 +164,9 @@ func WithMaxEvents(n int) Option {
 	}
 }
 
-// WithLogger logs every request: at debug level when it succeeded, at warning level when it failed. It also logs what a
-// call's Warnings list, each kind about a field once a minute. No body and no credential is logged. Defaults to silence.
+// WithLogger logs every request: at debug level when it succeeded, at warning level when it failed. It also logs what
+// the Warnings of a call list, each kind about a field once a minute. No body and no credential is logged. Defaults to
+// silence.
 func WithLogger(logger *slog.Logger) Option {
 	return func(b *build) error {
 		if logger == nil {

@@ -31,6 +31,9 @@ type request struct {
 	retiredBy func(*GraphError) bool
 }
 
+// credentialRoom is the room behind a body in which a proof can be written without copying the body.
+const credentialRoom = 128
+
 // encoding is how a body is written; it knows how to add a credential to one.
 type encoding uint8
 

@@ -41,7 +41,7 @@ func TestClient_FollowsHTTPMock(t *testing.T) { //nolint:paralleltest // it repl
 		_, _ = w.Write([]byte(coreSuccess))
 	}))
 	t.Cleanup(server.Close)
-	real := func() int { return arrived }
+	served := func() int { return arrived }
 	mocked := func() int { return httpmock.GetTotalCallCount() }
 	answer := func() {
 		httpmock.RegisterResponder(http.MethodPost, server.URL+"/v26.0/771/activities",
@@ -68,22 +68,22 @@ func TestClient_FollowsHTTPMock(t *testing.T) { //nolint:paralleltest // it repl
 		logsTo(t, client, mocked)
 	}
 	own := mustClient(t, base, appevents.WithHTTPClient(theirs))
-	logsTo(t, own, real) // a client of the caller's with a transport is not what Activate is about
+	logsTo(t, own, served) // a client of the caller's with a transport is not what Activate is about
 
 	httpmock.DeactivateAndReset()
-	logsTo(t, after, real)
-	logsTo(t, cloned, real)
+	logsTo(t, after, served)
+	logsTo(t, cloned, served)
 	for _, client := range before {
-		logsTo(t, client, real)
+		logsTo(t, client, served)
 	}
 
 	httpmock.ActivateNonDefault(theirs)
 	answer()
 	logsTo(t, own, mocked)
 	logsTo(t, mustClient(t, base, appevents.WithHTTPClient(theirs)), mocked)
-	logsTo(t, after, real)
+	logsTo(t, after, served)
 	httpmock.DeactivateNonDefault(theirs)
-	logsTo(t, own, real)
+	logsTo(t, own, served)
 
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(httpmock.NewStringResponder(http.StatusOK, coreSuccess))

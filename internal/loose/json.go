@@ -52,8 +52,8 @@ func Scalar(data []byte) string {
 	return string(t)
 }
 
-// Time reads whole Unix seconds, as a number or text, and RFC 3339, with or without a colon in the zone. Anything else leaves
-// it as it is, and so does a time before 1970 or after 9999, which JSON cannot hold.
+// Time reads whole Unix seconds, as a number or text, and RFC 3339, with or without a colon in the zone. Anything else
+// leaves it as it is, and so does a time before 1970 or after 9999, which JSON cannot hold.
 type Time struct{ time.Time }
 
 // UnmarshalJSON never fails.
