@@ -69,9 +69,11 @@ func (x *exchange) request(ctx context.Context, c *Client, r *request, cred cred
 		x.url.RawQuery = queryOf(r.query, fields[:])
 	} else {
 		body := r.encoding.withFields(r.body, fields[:])
-		x.body.Reset(body)
-		req.Body, req.ContentLength = io.NopCloser(&x.body), int64(len(body))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		if len(body) > 0 { // else net/http would take the length for unknown
+			x.body.Reset(body)
+			req.Body, req.ContentLength = io.NopCloser(&x.body), int64(len(body))
+			req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		}
 		set("Content-Type", r.encoding.contentType())
 	}
 	set("Accept", "application/json")

@@ -97,6 +97,7 @@ func WithBaseURL(rawURL string) Option {
 		case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "":
 			return optionError("WithBaseURL", "the URL must not hold user info, a query or a fragment")
 		}
+		u.Host = strings.TrimSuffix(u.Host, ":")
 		u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
 		b.baseURL = *u
 		return nil

@@ -12,9 +12,9 @@ import (
 // maxResponseHeaders bounds the headers of an answer.
 const maxResponseHeaders = 1 << 20
 
-// standardTransport is net/http's own. A program that puts something else in its place, for tests or tracing say, wants
-// every request to go there.
-var standardTransport = http.DefaultTransport
+// standard is net/http's own transport, nil if a program replaced it before this package was initialised. A program
+// that puts something else in its place, for tests or tracing say, wants every request to go there.
+var standard, _ = http.DefaultTransport.(*http.Transport)
 
 // carrier is what requests go through. It looks at the caller's http.Client and at [http.DefaultTransport] each time,
 // because tests put stand-ins into them before or after a Client is made.
@@ -25,14 +25,14 @@ type carrier struct {
 
 func (c carrier) transport() http.RoundTripper {
 	given := c.given.get()
-	switch {
-	case given != nil && given.Transport != nil:
+	if given != nil && given.Transport != nil {
 		return given.Transport
-	case given != nil, http.DefaultTransport != standardTransport:
-		return http.DefaultTransport
-	default:
+	}
+	// Asserted, because not every transport can be compared.
+	if now, ok := http.DefaultTransport.(*http.Transport); given == nil && ok && now == standard {
 		return c.pool.get()
 	}
+	return http.DefaultTransport
 }
 
 // timeout is the shorter of ours and the caller's.
@@ -73,11 +73,10 @@ func (c carrier) roundTrip(transport http.RoundTripper, req *http.Request) (*htt
 
 // newPool returns the standard transport with room for a busy bot: it keeps many idle connections to the one host.
 func newPool(envProxy bool) http.RoundTripper {
-	std, ok := standardTransport.(*http.Transport)
-	if !ok {
-		return standardTransport // somebody wrapped it before the program began, for tracing say
+	if standard == nil {
+		return http.DefaultTransport
 	}
-	t := std.Clone()
+	t := standard.Clone()
 	t.Proxy = nil // it reads the environment
 	if envProxy {
 		t.Proxy = http.ProxyFromEnvironment
