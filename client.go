@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 )
 
@@ -51,8 +52,12 @@ func (c config) with(opts []Option) (*Client, error) {
 	if b.signer.signed == nil {
 		b.signer.signed = hide(newSignatures())
 	}
-	if b.envProxy && b.http.given != nil {
+	switch _, plain := http.DefaultTransport.(*http.Transport); {
+	case b.envProxy && b.http.given != nil:
 		return nil, optionError("WithProxyFromEnvironment", "cannot be combined with WithHTTPClient")
+	case b.envProxy && !plain:
+		return nil, optionError("WithProxyFromEnvironment",
+			"has no effect on the http.DefaultTransport that the program has set")
 	}
 	if b.http.given == nil && (b.http.pool == nil || b.envProxy) {
 		b.http.pool = hide(newPool(b.envProxy))

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/appevents/appevents-go/internal/loose"
 )
 
 // PartialError is a call whose events travelled in several requests, one of which failed. The events before it were
@@ -108,7 +110,8 @@ func failureText(err error) string {
 	if err == nil {
 		return "not accepted"
 	}
-	return strings.TrimPrefix(withoutPrefix(err), sendConversions+": ")
+	text := strings.TrimPrefix(withoutPrefix(err), sendConversions+": ")
+	return loose.Cut(text, maxErrorText/maxIssuesInText)
 }
 
 // Unwrap returns the errors of the failures, each once. What is unknown comes first, because it decides what may be

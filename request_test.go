@@ -1,8 +1,8 @@
 package appevents_test
 
 import (
-	"io"
 	"github.com/jarcoal/httpmock"
+	"io"
 	"net/http"
 	"testing"
 
