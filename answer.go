@@ -120,14 +120,17 @@ func decode(
 		if !e.readEnvelope(fields["error"], description) {
 			e.Message = "the answer holds an error of an unknown form"
 		}
-	case isObject && isFalse(fields["success"]):
+	case isObject && loose.IsFalse(fields["success"]):
 		e.Message = "the answer says success: false"
 	case isObject && success && n > 0:
 		return resp, nil
 	default:
-		e.Message, e.cause = describe(body, readErr), readErr
+		e.Message, e.cause = loose.Describe(body), readErr
+		if readErr != nil {
+			e.Message = "the answer was cut short"
+		}
 		// A gateway that gave up, or an answer cut short, says nothing about what Graph did.
-		e.unknown = success && !isFalse(bytes.TrimSpace(body)) || h.StatusCode >= 500
+		e.unknown = success && !loose.IsFalse(bytes.TrimSpace(body)) || h.StatusCode >= 500
 	}
 	e.Body = body[:min(len(body), 2*maxErrorBody)] // cut to size once secrets are blanked
 	if e.TraceID == "" {
@@ -150,34 +153,6 @@ func isPlainSuccess(body []byte) bool { return string(bytes.TrimSpace(body)) == 
 
 // present reports whether a member of an object is there and not null.
 func present(value json.RawMessage) bool { return len(value) > 0 && string(value) != "null" }
-
-// isFalse reports whether a JSON value says no.
-func isFalse(value []byte) bool {
-	switch string(value) {
-	case "false", `"false"`, "0", `"0"`:
-		return true
-	}
-	return false
-}
-
-// describe says what a body that is no answer looks like.
-func describe(body []byte, readErr error) string {
-	trimmed := bytes.TrimSpace(body)
-	switch {
-	case readErr != nil:
-		return "the answer was cut short"
-	case len(trimmed) == 0:
-		return "the answer is empty"
-	case isFalse(trimmed):
-		return "the answer is the bare word false"
-	case trimmed[0] == '<':
-		return "the answer is an HTML page"
-	case json.Valid(trimmed):
-		return "the answer is JSON of an unknown form"
-	default:
-		return "the answer is not JSON"
-	}
-}
 
 // redact blanks the given secrets in everything an error shows.
 func (e *GraphError) redact(secrets []string) {

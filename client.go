@@ -4,13 +4,51 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/url"
+	"time"
+)
+
+const (
+	defaultTimeout = 10 * time.Second
+
+	// defaultMaxEvents is the queue length at which Meta's own SDKs send, hardMaxEvents the most they ever hold.
+	defaultMaxEvents = 100
+	hardMaxEvents    = 1000
 )
 
 // Client sends app events to the Graph API. Make one with [New] and share it: it is immutable and safe for concurrent
 // use. The calls of a nil or zero Client fail with a [*ConfigError]. Printing a Client shows no credential.
 type Client struct{ config }
+
+// config is what the options build. It is copied by value and never changed afterwards.
+type config struct {
+	appID     ID
+	signer    signer
+	tokenBody bool
+
+	version   string  // as asked for with WithVersion, else ""
+	baseURL   url.URL // no trailing slash
+	http      carrier
+	timeout   time.Duration
+	retry     RetryPolicy
+	maxEvents int
+
+	partnerAgent  string // sent with conversions
+	testEventCode string
+
+	watcher watcher
+}
+
+// Option sets one property of a [Client]. The order of options does not matter; giving two that exclude each other,
+// or one with a value that cannot work, makes [New] and [Client.Clone] return a [*ConfigError].
+type Option func(*build) error
+
+// build is a config under construction.
+type build struct {
+	config
+	tokenOption string // which option set the token source
+	envProxy    bool
+}
 
 // New returns a client for the app with the given ID. With no options it can log to /activities without a token; most
 // programs give [WithAccessToken] or [WithTokenSource], and [WithAppSecret].
@@ -47,17 +85,13 @@ func (c config) with(opts []Option) (*Client, error) {
 		}
 	}
 	if b.signer.timed && b.signer.secret.reveal() == "" {
-		return nil, optionError("WithProofTime", "needs WithAppSecret")
+		return nil, &ConfigError{Field: "WithProofTime", Reason: "needs WithAppSecret"}
 	}
 	if b.signer.signed == nil {
 		b.signer.signed = hide(newSignatures())
 	}
-	switch _, plain := http.DefaultTransport.(*http.Transport); {
-	case b.envProxy && b.http.given != nil:
-		return nil, optionError("WithProxyFromEnvironment", "cannot be combined with WithHTTPClient")
-	case b.envProxy && !plain:
-		return nil, optionError("WithProxyFromEnvironment",
-			"has no effect on the http.DefaultTransport that the program has set")
+	if reason := b.http.refusesProxy(); b.envProxy && reason != "" {
+		return nil, &ConfigError{Field: "WithProxyFromEnvironment", Reason: reason}
 	}
 	if b.http.given == nil && (b.http.pool == nil || b.envProxy) {
 		b.http.pool = hide(newPool(b.envProxy))

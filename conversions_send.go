@@ -25,31 +25,23 @@ const (
 // WithPartnerAgent names the platform that sends conversions for others (partner_agent): fewer than 23 characters, of
 // which at least two are letters. Defaults to none.
 func WithPartnerAgent(name string) Option {
-	return func(b *build) error {
-		letters := 0
-		for i := range len(name) {
-			if l := name[i] | 0x20; 'a' <= l && l <= 'z' {
-				letters++
-			}
+	letters := 0
+	for i := range len(name) {
+		if l := name[i] | 0x20; 'a' <= l && l <= 'z' {
+			letters++
 		}
-		if len(name) >= 23 || letters < 2 || !sendable(name) {
-			return optionError("WithPartnerAgent", "want fewer than 23 characters, no spaces, and at least two letters")
-		}
-		b.partnerAgent = name
-		return nil
 	}
+	wrong := len(name) >= 23 || letters < 2 || !sendable(name)
+	return option("WithPartnerAgent", when(wrong, "want fewer than 23 characters, no spaces, and at least two letters"),
+		func(b *build) { b.partnerAgent = name })
 }
 
 // WithTestEventCode shows conversions in the Test Events view of Events Manager under the given code. They still
 // count for measurement and targeting, so drop the option in production. Defaults to none.
 func WithTestEventCode(code string) Option {
-	return func(b *build) error {
-		if code == "" || len(code) > 100 || !sendable(code) {
-			return optionError("WithTestEventCode", "want the code that Events Manager shows")
-		}
-		b.testEventCode = code
-		return nil
-	}
+	wrong := code == "" || len(code) > 100 || !sendable(code)
+	return option("WithTestEventCode", when(wrong, "want the code that Events Manager shows"),
+		func(b *build) { b.testEventCode = code })
 }
 
 // ConversionsResult is what became of the conversions of a call: Received plus the length of Failed is their number.

@@ -3,37 +3,21 @@ package appevents
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"slices"
-	"sync/atomic"
+
+	"github.com/appevents/appevents-go/internal/progress"
 )
 
-// An exchange is one HTTP request, in one piece of memory, and how far it got. The transport reports that on goroutines
-// of its own, and after a cancellation even later than the request's return; hence the atomics, and the rule that doubt
-// counts as sent.
+// An exchange is one HTTP request, in one piece of memory, and how far it got.
 type exchange struct {
 	url    url.URL
 	body   bytes.Reader
 	header [5]string
-
-	trace        httptrace.ClientTrace
-	wrapped      bool        // the transport is not net/http's own and may repeat what was sent
-	watched      atomic.Bool // the transport reports progress: it is net/http, or wraps it
-	wroteHeaders atomic.Bool // the request began to leave
-	writeFailed  atomic.Bool // but was not written to its end, so Graph cannot have acted on it
-	sentBefore   atomic.Bool // a wrapped transport may have sent it on an earlier connection
-}
-
-func newExchange(transport http.RoundTripper) *exchange {
-	_, plain := transport.(*http.Transport)
-	return &exchange{wrapped: !plain}
+	sent   progress.Watch
 }
 
 // request makes the HTTP request for r.
@@ -84,7 +68,7 @@ func (x *exchange) request(ctx context.Context, c *Client, r *request, cred cred
 	if r.clientIP.IsValid() {
 		set("X-Forwarded-For", r.clientIP.Unmap().WithZone("").String())
 	}
-	return req.WithContext(x.watch(ctx))
+	return req.WithContext(x.sent.Context(ctx))
 }
 
 // queryOf writes the query of a read.
@@ -97,42 +81,4 @@ func queryOf(params url.Values, fields [][2]string) string {
 		}
 	}
 	return query.Encode()
-}
-
-// watch returns a context that reports the progress of the request it is for.
-func (x *exchange) watch(ctx context.Context) context.Context {
-	x.trace = httptrace.ClientTrace{
-		GetConn: func(string) {
-			// net/http itself repeats only what was not sent, so each connection starts afresh.
-			if x.wrapped && x.wroteHeaders.Load() && !x.writeFailed.Load() {
-				x.sentBefore.Store(true)
-			}
-			x.watched.Store(true)
-			x.wroteHeaders.Store(false)
-			x.writeFailed.Store(false)
-		},
-		WroteHeaders: func() { x.wroteHeaders.Store(true) },
-		WroteRequest: func(info httptrace.WroteRequestInfo) { x.writeFailed.Store(info.Err != nil) },
-	}
-	return httptrace.WithClientTrace(ctx, &x.trace)
-}
-
-// outcome says what became of a request that failed with err and brought no answer.
-func (x *exchange) outcome(err error) Outcome {
-	if x.watched.Load() {
-		if !x.sentBefore.Load() && (!x.wroteHeaders.Load() || x.writeFailed.Load()) {
-			return OutcomeNotSent
-		}
-		return OutcomeUnknown
-	}
-	// A transport of another make: believe it only where the error itself proves that no connection came about.
-	var (
-		dial    *net.OpError
-		dns     *net.DNSError
-		certErr *tls.CertificateVerificationError
-	)
-	if errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &dns) || errors.As(err, &certErr) {
-		return OutcomeNotSent
-	}
-	return OutcomeUnknown
 }

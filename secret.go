@@ -3,6 +3,7 @@ package appevents
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 const redacted = "[redacted]"
@@ -62,3 +63,14 @@ func sendable(s string) bool {
 }
 
 const notSendable = "a space, control or non-ASCII character"
+
+// unfit says why a text cannot be the named credential, "" when it can.
+func unfit(name, s string) string {
+	switch {
+	case strings.TrimSpace(s) == "":
+		return "the " + name + " is empty"
+	case !sendable(s):
+		return "the " + name + " holds " + notSendable
+	}
+	return ""
+}

@@ -99,12 +99,14 @@ func (c *Client) send(ctx context.Context, r *request) (Response, error) {
 	}
 	secrets := append([]string{cred.token, cred.proof, c.signer.secret.reveal()}, r.secrets...)
 	transport := c.http.transport()
-	x := newExchange(transport)
+	x := new(exchange)
 	httpResp, err := c.http.roundTrip(transport, x.request(ctx, c, r, cred))
 	if err != nil {
-		return Response{}, &CallError{
-			Outcome: x.outcome(err), Err: redact.Error(err, secrets...), retryable: true,
+		failed := &CallError{Outcome: OutcomeUnknown, Err: redact.Error(err, secrets...), retryable: true}
+		if x.sent.Nothing(transport, err) {
+			failed.Outcome = OutcomeNotSent
 		}
+		return Response{}, failed
 	}
 	defer httpResp.Body.Close()
 	body, readErr := readAnswer(httpResp, cmp.Or(r.maxBody, maxBody))

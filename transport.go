@@ -35,6 +35,17 @@ func (c carrier) transport() http.RoundTripper {
 	return http.DefaultTransport
 }
 
+// refusesProxy says why a proxy of the environment would have no effect, "" when it would have one.
+func (c carrier) refusesProxy() string {
+	if c.given != nil {
+		return "cannot be combined with WithHTTPClient"
+	}
+	if _, ok := http.DefaultTransport.(*http.Transport); !ok {
+		return "has no effect on the http.DefaultTransport that the program has set"
+	}
+	return ""
+}
+
 // timeout is the shorter of ours and the caller's.
 func (c carrier) timeout(ours time.Duration) time.Duration {
 	if given := c.given.get(); given != nil && given.Timeout > 0 {

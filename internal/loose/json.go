@@ -89,3 +89,29 @@ func Members(text []byte, names ...string) (found map[string]json.RawMessage, n 
 	}
 	return found, n, s.End() == nil
 }
+
+// IsFalse reports whether a JSON value says no.
+func IsFalse(value []byte) bool {
+	switch string(value) {
+	case "false", `"false"`, "0", `"0"`:
+		return true
+	}
+	return false
+}
+
+// Describe says what a body that is no answer looks like.
+func Describe(body []byte) string {
+	trimmed := bytes.TrimSpace(body)
+	switch {
+	case len(trimmed) == 0:
+		return "the answer is empty"
+	case IsFalse(trimmed):
+		return "the answer is the bare word false"
+	case trimmed[0] == '<':
+		return "the answer is an HTML page"
+	case json.Valid(trimmed):
+		return "the answer is JSON of an unknown form"
+	default:
+		return "the answer is not JSON"
+	}
+}

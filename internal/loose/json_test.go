@@ -76,6 +76,17 @@ func TestMembers(t *testing.T) {
 	}
 }
 
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		" \n": "the answer is empty", "false": "the answer is the bare word false", `"0"`: "the answer is the bare word false",
+		"<html>": "the answer is an HTML page", "[]": "the answer is JSON of an unknown form", "oops": "the answer is not JSON",
+	} {
+		require.Equal(t, want, loose.Describe([]byte(body)))
+	}
+	require.False(t, loose.IsFalse([]byte("null")))
+}
+
 // Whatever arrives, nothing fails that encoding/json lets through, and a time can be written again.
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{`1`, `"1699990000"`, `"2023-11-14T19:26:40+0100"`, `{}`, `null`, `"9999-12-31T23:59:59-2300"`} {
