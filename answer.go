@@ -170,9 +170,9 @@ func (e *GraphError) redact(secrets []string) {
 	e.cause = redact.Error(e.cause, secrets...)
 }
 
-// readEnvelope fills e from the "error" value of an answer, of which every member may be missing or of another kind than
-// documented; ok is false when the value is no envelope. The older batch form, a bare number beside error_description,
-// is read too.
+// readEnvelope fills e from the "error" value of an answer, of which every member may be missing or of another kind
+// than documented; ok is false when the value is no envelope. The older batch form, a bare number beside
+// error_description, is read too.
 func (e *GraphError) readEnvelope(value json.RawMessage, description string) (ok bool) {
 	if code, err := strconv.Atoi(string(value)); err == nil {
 		e.Code, e.Message = code, description

@@ -415,8 +415,8 @@ func (e *GraphError) hint() string {
 	if op == nil {
 		op = &operation{permission: "a permission is missing from the token"}
 	}
-	switch e.class() { //nolint:errorlint // it returns them unwrapped
-	case ErrAuth:
+	switch e.class() {
+	case ErrAuth: //nolint:errorlint // class returns sentinels unwrapped
 		return e.authHint() + e.tokenOf()
 	case ErrPermission:
 		return op.permission

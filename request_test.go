@@ -1,11 +1,11 @@
 package appevents_test
 
 import (
-	"github.com/jarcoal/httpmock"
 	"io"
 	"net/http"
 	"testing"
 
+	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
 
 	appevents "github.com/appevents/appevents-go"
