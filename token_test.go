@@ -300,3 +300,44 @@ func TestAppToken(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "771|s3cret", AppToken("771", "s3cret"))
 }
+
+// Signing costs more than the rest of a request, so what was signed is remembered: by token, and for one secret.
+func TestSigner_RemembersProofsByTokenAndSecret(t *testing.T) {
+	t.Parallel()
+	token := ""
+	client, calls := recording(t, WithAppSecret("demo-secret"), WithTokenSource(TokenFunc(
+		func(context.Context, Scope) (string, error) { return token, nil })))
+	other, err := client.Clone(WithAppSecret("other-secret"))
+	require.NoError(t, err)
+	same, err := client.Clone(WithMaxEvents(1))
+	require.NoError(t, err)
+	n := 0
+	send := func(c *Client, appSecret string) {
+		_, err := c.LogActivity(t.Context(), messengerCall())
+		require.NoError(t, err)
+		require.Equal(t, "Bearer "+token, (*calls)[n].Header.Get("Authorization"))
+		require.Equal(t, appSecretProof(appSecret, token), (*calls)[n].form(t).Get("appsecret_proof"))
+		n++
+	}
+	for _, token = range []string{"EAAone", "EAAtwo", "EAAone", "EAAthree", "EAAtwo"} {
+		send(client, "demo-secret")
+		send(other, "other-secret")
+		send(same, "demo-secret")
+	}
+	require.Len(t, client.signer.signed.get().of, 3)
+	require.Same(t, client.signer.signed.get(), same.signer.signed.get())
+	require.Len(t, other.signer.signed.get().of, 3)
+}
+
+func TestSigner_IsBounded(t *testing.T) {
+	t.Parallel()
+	client, err := New("771", WithAppSecret("demo-secret"))
+	require.NoError(t, err)
+	for i := range maxSignatures + 10 {
+		client.signer.source = hide[TokenSource](staticToken{newSecret("EAA" + strconv.Itoa(i))})
+		cred, err := client.signer.credentials(t.Context(), Scope{Kind: ScopePage, ID: "901"}, false)
+		require.NoError(t, err)
+		require.Equal(t, "EAA"+strconv.Itoa(i), cred.token)
+	}
+	require.Len(t, client.signer.signed.get().of, maxSignatures)
+}
