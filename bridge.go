@@ -7,7 +7,7 @@ import (
 	"github.com/appevents/appevents-go/internal/bridge"
 )
 
-// Set while variables are initialised, before any code of another package can ask.
+// This runs before any code that imports this package.
 var _ = func() bool {
 	bridge.Of = func(client any) bridge.Client {
 		c, _ := client.(*Client)
@@ -16,7 +16,7 @@ var _ = func() bool {
 	return true
 }()
 
-// bridged shows module delivery what is nobody else's business.
+// bridged is a client as module delivery sees it.
 type bridged struct{ client *Client }
 
 func (b bridged) MaxEvents() int {

@@ -107,7 +107,7 @@ func (c *Client) made() error {
 	return nil
 }
 
-// ready is made as the error of a call.
+// ready does the same for a call, which names its operation.
 func (c *Client) ready(op *operation) error {
 	if err := c.made(); err != nil {
 		return &CallError{Op: op.name, Outcome: OutcomeNotSent, Err: err}

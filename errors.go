@@ -401,7 +401,8 @@ type operation struct {
 	subcodes   map[int]string // what is wrong with a parameter, by subcode of 100
 }
 
-// operations are all that are declared, by name: an error is stored and read again with the name alone.
+// operations are all operations by name: an error that was stored and read again has the name alone. Variables fill it;
+// afterwards it is only read.
 var operations = map[string]*operation{}
 
 func declare(o operation) *operation {

@@ -76,11 +76,11 @@ const (
 // warned remembers which warnings were logged, and when.
 type warned struct {
 	mu sync.Mutex
-	at map[warnedOf]time.Time
+	at map[warningKey]time.Time
 }
 
-// warnedOf is a kind of warning about a field, whichever element of a list has it.
-type warnedOf struct{ op, field, rule string }
+// warningKey is a kind of warning about a field. All elements of a list count as one.
+type warningKey struct{ op, field, rule string }
 
 // warn logs the warnings of a valid call, which is sent all the same: each kind about a field once in a minute.
 func (w watcher) warn(ctx context.Context, op *operation, warnings func() []Issue) {
@@ -88,7 +88,7 @@ func (w watcher) warn(ctx context.Context, op *operation, warnings func() []Issu
 		return
 	}
 	for _, issue := range warnings() {
-		if w.warned.get().isNew(warnedOf{op.name, withoutIndices(issue.Path), issue.Rule}, time.Now()) {
+		if w.warned.get().isNew(warningKey{op.name, withoutIndices(issue.Path), issue.Rule}, time.Now()) {
 			w.logger.LogAttrs(ctx, slog.LevelWarn, "appevents: doubtful call", slog.String("op", op.name),
 				slog.String("field", loose.Loggable(issue.Path)), slog.String("rule", issue.Rule),
 				slog.String("warning", loose.Loggable(issue.Message)))
@@ -96,16 +96,16 @@ func (w watcher) warn(ctx context.Context, op *operation, warnings func() []Issu
 	}
 }
 
-func (w *warned) isNew(of warnedOf, now time.Time) bool {
+func (w *warned) isNew(key warningKey, now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last, known := w.at[of]; known && now.Sub(last) < warnAgain {
+	if last, known := w.at[key]; known && now.Sub(last) < warnAgain {
 		return false
 	}
 	if w.at == nil || len(w.at) >= maxWarned {
-		w.at = make(map[warnedOf]time.Time)
+		w.at = make(map[warningKey]time.Time)
 	}
-	w.at[of] = now
+	w.at[key] = now
 	return true
 }
 

@@ -13,10 +13,10 @@ func TestWarned_IsBounded(t *testing.T) {
 	var w warned
 	now := time.Unix(1, 0)
 	for i := range 3 * maxWarned {
-		require.True(t, w.isNew(warnedOf{field: strconv.Itoa(i)}, now))
+		require.True(t, w.isNew(warningKey{field: strconv.Itoa(i)}, now))
 		require.LessOrEqual(t, len(w.at), maxWarned)
 	}
-	require.False(t, w.isNew(warnedOf{field: strconv.Itoa(3*maxWarned - 1)}, now))
+	require.False(t, w.isNew(warningKey{field: strconv.Itoa(3*maxWarned - 1)}, now))
 }
 
 func TestWithoutIndices(t *testing.T) {

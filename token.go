@@ -146,7 +146,7 @@ func (s *signer) token(ctx context.Context, scope Scope) (string, error) {
 	return "", nil
 }
 
-// refused tells the source that Graph did not accept a token of its.
+// refused tells the source that Graph did not accept one of its tokens.
 func (s *signer) refused(scope Scope, token string) {
 	if source, ok := s.source.get().(TokenInvalidator); ok {
 		source.Invalidate(scope, token)

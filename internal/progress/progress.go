@@ -41,7 +41,7 @@ func (w *Watch) Context(ctx context.Context) context.Context {
 // Nothing reports whether the server cannot have acted on the request, which failed with err.
 func (w *Watch) Nothing(transport http.RoundTripper, err error) bool {
 	if w.watched.Load() {
-		// net/http itself repeats only what was not sent, so each connection starts afresh. What wraps it may do else.
+		// net/http repeats only what was not sent, so each connection starts afresh. A transport around it may not.
 		_, plain := transport.(*http.Transport)
 		return (plain || !w.sentBefore.Load()) && (!w.wroteHeaders.Load() || w.writeFailed.Load())
 	}
