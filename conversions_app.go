@@ -3,9 +3,10 @@ package appevents
 import (
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/wire"
 )
 
 // AppConversion is the mobile app a [Conversion] happened in: what Activity and Install send to /activities, in the
@@ -22,11 +23,11 @@ type AppConversion struct {
 	// Consent is required.
 	Consent Consent `json:"consent,omitzero"`
 
-	// ClientIP is the device's own address, IPv4 or IPv6 (client_ip_address).
+	// ClientIP is the device's own address, IPv4 or IPv6.
 	ClientIP netip.Addr `json:"client_ip,omitzero"`
 
-	// Installer is the Android installer package (installer_package), Receipts the in-app purchase receipts as text
-	// (receipt_data), URLSchemes the schemes the app opens.
+	// Installer is the Android installer package, Receipts the in-app purchase receipts as text, URLSchemes the schemes
+	// that the app opens; see [Bundle].
 	Installer  string   `json:"installer,omitzero"`
 	Receipts   string   `json:"receipts,omitzero"`
 	URLSchemes []string `json:"url_schemes,omitzero"`
@@ -41,8 +42,12 @@ type AppConversion struct {
 	IncludeVideoData bool `json:"include_video_data,omitzero"`
 }
 
-// conversionInstall is what the Conversions API calls an installation.
-const conversionInstall ConversionName = "MobileAppInstall"
+// groups returns what a has of the groups of /activities, which declare the parameters.
+func (a *AppConversion) groups() (Bundle, Measurement, views) {
+	return Bundle{Installer: a.Installer, Receipts: a.Receipts, URLSchemes: a.URLSchemes},
+		Measurement{InstallReferrer: a.InstallReferrer, CampaignIDs: a.CampaignIDs},
+		views{a.ConsiderViews, a.IncludeDwellData, a.IncludeVideoData}
+}
 
 // Conversions returns the events of a as [Client.SendConversions] takes them: the way from /activities to the
 // Conversions API. Events of a thread become events of that conversation, as with [Event.Conversion]; events of a
@@ -104,40 +109,22 @@ func (a *activityCall) conversionApp() (*AppConversion, problems) {
 	if invalid, ok := a.validate(time.Now()).(*ValidationError); ok { //nolint:errorlint // validate returns no other
 		p.issues = invalid.Issues
 	}
-	refuse := func(set bool, at *place) {
-		if set {
-			p.add(at, RuleConflict, noCounterpart)
-		}
+	bundle, measurement := *a.bundle, *a.measurement
+	bundle.Installer, bundle.Receipts, bundle.URLSchemes = "", "", nil
+	refuseSet(bundlePlan, &bundle, field("bundle"), &p)
+	measurement.EventID, measurement.InstallReferrer, measurement.CampaignIDs = "", "", ""
+	refuseSet(measurementPlan, &measurement, field("measurement"), &p)
+	if len(a.extra) > 0 {
+		p.add(field("extra"), RuleConflict, noCounterpart)
 	}
-	bundle, measurement := field("bundle"), field("measurement")
-	refuse(a.bundle.ID != "", bundle.field("id"))
-	refuse(a.bundle.Version != "", bundle.field("version"))
-	refuse(a.bundle.ShortVersion != "", bundle.field("short_version"))
-	refuse(a.bundle.SDKVersion != "", bundle.field("sdk_version"))
-	refuse(a.bundle.PackageName != "", bundle.field("package_name"))
-	refuse(a.bundle.Migration != "", bundle.field("migration"))
-	refuse(a.bundle.SDK != "", bundle.field("sdk"))
-	refuse(a.bundle.SkippedEvents != 0, bundle.field("skipped_events"))
-	refuse(a.bundle.ReadsAdvertiserID != nil, bundle.field("reads_advertiser_id"))
-	refuse(a.bundle.CircuitBreakerActive != nil, bundle.field("circuit_breaker_active"))
-	refuse(a.bundle.CircuitBreakerTimeout != 0, bundle.field("circuit_breaker_timeout"))
-	m := a.measurement
-	refuse(m.InstallID != "", measurement.field("install_id"))
-	refuse(m.GoogleInstallReferrer != "", measurement.field("google_install_referrer"))
-	refuse(m.MetaInstallReferrer != "", measurement.field("meta_install_referrer"))
-	refuse(m.AttributionReferrer != "", measurement.field("attribution_referrer"))
-	refuse(m.ClickID != "", measurement.field("click_id"))
-	refuse(m.IsFB != nil, measurement.field("is_fb"))
-	refuse(len(m.Sources) > 0, measurement.field("sources"))
-	refuse(m.WhatsAppOptIn != nil, measurement.field("whatsapp_opt_in"))
-	refuse(len(a.extra) > 0, field("extra"))
+	app := &AppConversion{
+		Device: *a.device, ExtInfo: *a.extInfo, Consent: *a.consent, ClientIP: a.clientIP,
+		Installer: a.bundle.Installer, Receipts: a.bundle.Receipts, URLSchemes: a.bundle.URLSchemes,
+		InstallReferrer: a.measurement.InstallReferrer, CampaignIDs: a.measurement.CampaignIDs,
+		ConsiderViews: a.views.ConsiderViews, IncludeDwellData: a.views.IncludeDwellData,
+		IncludeVideoData: a.views.IncludeVideoData,
+	}
 	if a.thread == (Thread{}) {
-		app := &AppConversion{
-			Device: *a.device, ExtInfo: *a.extInfo, Consent: a.consent, ClientIP: a.clientIP,
-			Installer: a.bundle.Installer, Receipts: a.bundle.Receipts, URLSchemes: a.bundle.URLSchemes,
-			InstallReferrer: m.InstallReferrer, CampaignIDs: m.CampaignIDs, ConsiderViews: a.considerViews,
-			IncludeDwellData: a.includeDwellData, IncludeVideoData: a.includeVideoData,
-		}
 		app.validateCounterparts(nil, &p)
 		app.validateUser(a.userData.appendHashed(nil, nil, time.Now(), nil, nil), &p)
 		return app, p
@@ -148,9 +135,9 @@ func (a *activityCall) conversionApp() (*AppConversion, problems) {
 		set  bool
 	}{
 		{"client_ip", a.clientIP.IsValid()},
-		{"bundle", a.bundle.Installer != "" || a.bundle.Receipts != "" || len(a.bundle.URLSchemes) > 0},
-		{"measurement", m.InstallReferrer != "" || m.CampaignIDs != ""},
-		{"consider_views", a.considerViews},
+		{"bundle", app.Installer != "" || app.Receipts != "" || len(app.URLSchemes) > 0},
+		{"measurement", app.InstallReferrer != "" || app.CampaignIDs != ""},
+		{"consider_views", app.ConsiderViews},
 	} {
 		if only.set {
 			p.add(field(only.name), RuleConflict, onlyApps)
@@ -162,28 +149,24 @@ func (a *activityCall) conversionApp() (*AppConversion, problems) {
 	return nil, p
 }
 
+// refuseSet adds a problem for each field that is set and has no counterpart in the Conversions API.
+func refuseSet[T any](plan *wire.Plan[T], v *T, at *place, p *problems) {
+	for i := range plan.Members() {
+		if m := plan.Value(v, i); m.Set() {
+			p.add(at.field(m.Stored), RuleConflict, noCounterpart)
+		}
+	}
+}
+
 func (a *AppConversion) validate(at *place, p *problems) {
 	a.Device.validate(at.field("device"), p)
 	a.ExtInfo.validate(at.field("ext_info"), p)
 	a.Consent.validate(at.field("consent"), p)
-	if a.ClientIP.IsValid() && (a.ClientIP.IsUnspecified() || a.ClientIP.IsMulticast()) {
-		p.add(at.field("client_ip"), RuleFormat, "must be the address of a device")
-	}
-	if (a.IncludeDwellData || a.IncludeVideoData) && !a.ConsiderViews {
-		p.add(at.field("consider_views"), RuleRequired, "must be true to ask for dwell or video data")
-	}
-	for _, text := range [...]struct{ name, value string }{
-		{"installer", a.Installer}, {"receipts", a.Receipts}, {"install_referrer", a.InstallReferrer},
-		{"campaign_ids", a.CampaignIDs},
-	} {
-		validateText(text.value, at.field(text.name), p)
-	}
-	for i, scheme := range a.URLSchemes {
-		if scheme == "" {
-			p.add(at.field("url_schemes").item(i), RuleRequired, "must be set")
-		}
-		validateText(scheme, at.field("url_schemes").item(i), p)
-	}
+	validateClientIP(a.ClientIP, at.field("client_ip"), p)
+	bundle, measurement, views := a.groups()
+	views.validate(at, p)
+	check(bundlePlan, &bundle, at, p, time.Time{})
+	check(measurementPlan, &measurement, at, p, time.Time{})
 	a.validateCounterparts(at, p)
 }
 
@@ -197,6 +180,8 @@ func (a *AppConversion) validateCounterparts(at *place, p *problems) {
 	}
 	if a.ExtInfo.IsZero() {
 		p.add(at.field("ext_info"), RuleRequired, "must be set (2804043)")
+	} else if a.ExtInfo.OSVersion == "" {
+		p.add(at.field("ext_info").field("os_version"), RuleRequired, "must be set (2804043)")
 	}
 }
 
@@ -218,59 +203,5 @@ func (a *AppConversion) validateUser(user []hashedField, p *problems) {
 				"fits too many people: add an email address, a phone number or an ID (2804050)")
 			return
 		}
-	}
-}
-
-// append writes action_source, user_data and app_data.
-func (a *AppConversion) append(dst []byte, user []hashedField) []byte {
-	dst = append(dst, `,"action_source":"app","user_data":{`...)
-	open := len(dst)
-	dst = appendText(dst, "madid", a.Device.AdvertiserID)
-	dst = appendText(dst, "anon_id", a.Device.AnonID)
-	dst = appendText(dst, "fb_login_id", a.Device.UserID)
-	if a.ClientIP.IsValid() {
-		dst = appendText(dst, "client_ip_address", a.ClientIP.Unmap().WithZone("").String())
-	}
-	dst = appendUserData(dst, user)
-	dst = dropComma(dst, open)
-
-	dst = append(dst, `},"app_data":{"advertiser_tracking_enabled":`...)
-	dst = strconv.AppendInt(dst, int64(a.Consent.Advertiser.flag()), 10)
-	dst = append(dst, `,"application_tracking_enabled":`...)
-	dst = strconv.AppendInt(dst, int64(a.Consent.Application.flag()), 10)
-	dst = append(dst, `,"extinfo":`...)
-	dst = a.ExtInfo.append(dst)
-	dst = appendText(dst, "vendor_id", a.Device.VendorID)
-	dst = appendText(dst, "device_token", a.Device.PushToken)
-	dst = appendText(dst, "windows_attribution_id", a.Device.WindowsAttributionID)
-	dst = appendText(dst, "installer_package", a.Installer)
-	dst = appendText(dst, "receipt_data", a.Receipts)
-	dst = appendTexts(dst, "url_schemes", a.URLSchemes)
-	dst = appendText(dst, "install_referrer", a.InstallReferrer)
-	dst = appendText(dst, "campaign_ids", a.CampaignIDs)
-	for _, flag := range [...]struct {
-		name string
-		set  bool
-	}{
-		{"consider_views", a.ConsiderViews},
-		{"include_dwell_data", a.IncludeDwellData},
-		{"include_video_data", a.IncludeVideoData},
-	} {
-		if flag.set {
-			dst = append(appendKey(dst, flag.name), '1')
-		}
-	}
-	return append(dst, '}')
-}
-
-// addApp adds what tells apart the people of an app.
-func (b *idParts) addApp(a *AppConversion, u *UserData) {
-	b.add("app", a.ExtInfo.PackageName)
-	b.add("madid", a.Device.AdvertiserID)
-	b.add("anon_id", a.Device.AnonID)
-	b.add("app_user_id", a.Device.UserID)
-	b.add("vendor_id", a.Device.VendorID)
-	for _, pair := range u.pairs() {
-		b.add("user."+pair.Name, pair.Value)
 	}
 }

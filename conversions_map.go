@@ -5,12 +5,14 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/appevents/appevents-go/internal/jsonscan"
+	"github.com/appevents/appevents-go/internal/wire"
 )
 
 // Conversion returns the event as [Client.SendConversions] takes it, for a Messenger or Instagram conversation: the
@@ -24,7 +26,7 @@ import (
 func (e Event) Conversion(t Thread) (Conversion, error) {
 	var p problems
 	e.validate(nil, &p, time.Now())
-	t.validateConversation(&p)
+	t.validateConversation(field("thread"), &p)
 	c := e.convert(nil, &p, false)
 	if err := p.err(); err != nil {
 		return Conversion{}, err
@@ -36,126 +38,64 @@ func (e Event) Conversion(t Thread) (Conversion, error) {
 	return c, nil
 }
 
-// conversionName returns the name of a standard event in the Conversions API.
-func conversionName(name EventName) (ConversionName, bool) {
-	switch name {
-	case EventAchieveLevel:
-		return "LevelAchieved", true
-	case EventActivateApp:
-		return "ActivateApp", true
-	case EventAddPaymentInfo:
-		return "AddPaymentInfo", true
-	case EventAddToCart:
-		return ConversionAddToCart, true
-	case EventAddToWishlist:
-		return "AddToWishlist", true
-	case EventCompleteRegistration:
-		return "CompleteRegistration", true
-	case EventCompleteTutorial:
-		return "TutorialCompletion", true
-	case EventInitiateCheckout:
-		return ConversionInitiateCheckout, true
-	case EventLeadSubmitted:
-		return ConversionLeadSubmitted, true
-	case EventPurchase:
-		return ConversionPurchase, true
-	case EventRate:
-		return "Rate", true
-	case EventSearch:
-		return "Search", true
-	case EventSpendCredits:
-		return "SpentCredits", true
-	case EventUnlockAchievement:
-		return "AchievementUnlocked", true
-	case EventViewContent:
-		return ConversionViewContent, true
-	}
-	return ConversionName(name), false // the other standard events, and names of the caller's own, are the same
-}
-
 // convert maps everything but the identity. For a mobile app, any name will do.
 func (e *Event) convert(at *place, p *problems, app bool) Conversion {
-	name, _ := conversionName(e.Name)
+	name := e.Name.conversion()
 	if !app && validIdentifier(string(e.Name)) && !strings.HasPrefix(string(e.Name), automaticPrefix) &&
 		!name.forMessaging() {
 		p.add(at.field("name"), RuleUnknown, notForMessaging(string(e.Name)))
 	}
-	for _, field := range [...]struct {
-		name string
-		set  bool
-		hint string
-	}{
-		{"session_id", e.SessionID != "", ""},
-		{"user_id", e.UserID != "", "; your own ID of the person is UserData.ExternalID there"},
-		{"implicit", e.Implicit, ""},
-		{"timed", e.Timed, ""},
-		{"screen", e.Screen != "", ""},
-		{"background", e.Background, ""},
-		{"operational", !e.Operational.isZero(), ""},
-	} {
-		if field.set {
-			p.add(at.field(field.name), RuleConflict, noCounterpart+field.hint)
-		}
+	rest := *e
+	rest.Name, rest.Value, rest.Time, rest.ID, rest.UserID = "", nil, time.Time{}, "", ""
+	refuseSet(eventPlan, &rest, at, p)
+	if e.UserID != "" {
+		p.add(at.field("user_id"), RuleConflict, noCounterpart+"; your own ID of the person is UserData.ExternalID there")
 	}
-	q := &e.Params
-	c := Conversion{
-		Name: name, Value: e.Value, Time: e.Time, ID: e.ID,
-		Data: ConversionData{
-			Currency: q.Currency, ContentIDs: slices.Clone(q.ContentIDs), ContentType: q.ContentType,
-			NumItems: q.NumItems, OrderID: q.OrderID, SearchString: q.SearchString,
-			Custom: q.conversionCustom(at.field("params"), p),
-		},
+	if !e.Operational.isZero() {
+		p.add(at.field("operational"), RuleConflict, noCounterpart)
 	}
-	if len(q.Contents) > 0 {
-		c.Data.Contents = make([]ConversionContent, len(q.Contents))
-		for i, content := range q.Contents {
-			c.Data.Contents[i] = ConversionContent{
-				ID: content.ID, Quantity: content.Quantity, ItemPrice: content.ItemPrice,
-			}
-		}
+	return Conversion{
+		Name: name, Value: e.Value, Time: e.Time, ID: e.ID, Data: e.Params.conversionData(at.field("params"), p),
 	}
-	return c
 }
 
 const noCounterpart = "has no counterpart in the Conversions API"
 
-// conversionCustom returns the parameters that custom_data has no field for, under the names it knows them by.
-func (q *Params) conversionCustom(at *place, p *problems) map[string]any {
-	custom := maps.Clone(q.Custom)
+// conversionData maps the parameters: those that ConversionData has a field for, of the same name, fill the field. The
+// others become details of the caller's own, under the name without Meta's prefix.
+func (q *Params) conversionData(at *place, p *problems) ConversionData {
+	data := ConversionData{Custom: maps.Clone(q.Custom)}
 	for _, key := range slices.Sorted(maps.Keys(q.Custom)) {
-		if home := customDataHome(key); home != "" {
+		if home := dataHomes()[key]; home != "" {
 			p.add(at.field(key), RuleReserved, "is a field of its own in the Conversions API: "+home)
 		}
 	}
-	set := func(name, key string, value any) {
-		if custom == nil {
-			custom = make(map[string]any)
+	from, to := reflect.ValueOf(q).Elem(), reflect.ValueOf(&data).Elem()
+	for i := range paramsPlan.Members() {
+		m := paramsPlan.Value(q, i)
+		field := to.FieldByName(m.Field)
+		switch value := from.FieldByName(m.Field); {
+		case !m.Set():
+		case m.Field == "Contents":
+			for _, c := range q.Contents {
+				data.Contents = append(data.Contents, ConversionContent{ID: c.ID, Quantity: c.Quantity, ItemPrice: c.ItemPrice})
+			}
+		case field.IsValid() && m.Kind == wire.Texts:
+			field.Set(reflect.ValueOf(slices.Clone(m.Texts())))
+		case field.IsValid():
+			field.Set(value)
+		default:
+			key := strings.TrimPrefix(m.Name, "fb_")
+			if _, taken := data.Custom[key]; taken {
+				p.add(at.field(key), RuleConflict, "is what the Conversions API calls "+m.Name+", which is set too")
+			}
+			if data.Custom == nil {
+				data.Custom = make(map[string]any)
+			}
+			data.Custom[key] = reflect.Indirect(value).Interface()
 		}
-		if _, taken := custom[key]; taken {
-			p.add(at.field(key), RuleConflict, "is what the Conversions API calls "+name+", which is set too")
-		}
-		custom[key] = value
 	}
-	for _, text := range [...]struct{ name, key, value string }{
-		{ParamAdType, "ad_type", q.AdType},
-		{ParamDescription, "description", q.Description},
-		{ParamLevel, "level", q.Level},
-		{ParamRegistrationMethod, "registration_method", q.RegistrationMethod},
-	} {
-		if text.value != "" {
-			set(text.name, text.key, text.value)
-		}
-	}
-	if q.MaxRatingValue != 0 {
-		set(ParamMaxRatingValue, "max_rating_value", q.MaxRatingValue)
-	}
-	if q.PaymentInfoAvailable != nil {
-		set(ParamPaymentInfoAvailable, "payment_info_available", *q.PaymentInfoAvailable)
-	}
-	if q.Success != nil {
-		set(ParamSuccess, "success", *q.Success)
-	}
-	return custom
+	return data
 }
 
 // stableIDPrefix marks an ID as made by stableID, in its first form. IDs must never change for the same event, so a
@@ -169,8 +109,15 @@ func (c *Conversion) stableID() string {
 	parts.add("channel", c.Thread.Channel.String())
 	parts.add("page", string(c.Thread.PageID))
 	parts.add("person", string(c.Thread.PSID))
-	if c.App != nil {
-		parts.addApp(c.App, &c.UserData)
+	if a := c.App; a != nil {
+		parts.add("app", a.ExtInfo.PackageName)
+		parts.add("madid", a.Device.AdvertiserID)
+		parts.add("anon_id", a.Device.AnonID)
+		parts.add("app_user_id", a.Device.UserID)
+		parts.add("vendor_id", a.Device.VendorID)
+		for _, f := range c.UserData.appendHashed(nil, nil, time.Now(), nil, nil) {
+			parts.add("user."+string(f.key()), string(f.value()))
+		}
 	}
 	parts.add("name", string(c.Name))
 	if !c.Time.IsZero() {
@@ -179,7 +126,14 @@ func (c *Conversion) stableID() string {
 	if c.Value != nil {
 		parts.add("value", string(jsonscan.AppendFloat(nil, *c.Value)))
 	}
-	parts.addData(&c.Data)
+	addParts(&parts, "", dataPlan, &c.Data, func(name string) {
+		for i := range c.Data.Contents {
+			addParts(&parts, name+".", conversionContentPlan, &c.Data.Contents[i], nil)
+		}
+	})
+	for _, key := range slices.Sorted(maps.Keys(c.Data.Custom)) {
+		parts.add("custom."+key, string(appendParam(nil, c.Data.Custom[key])))
+	}
 	sum := sha256.Sum256(parts)
 	return stableIDPrefix + hex.EncodeToString(sum[:20])
 }
@@ -198,28 +152,21 @@ func (b *idParts) add(name, value string) {
 	}
 }
 
-func (b *idParts) addData(d *ConversionData) {
-	b.add("currency", d.Currency)
-	for i := range d.Contents {
-		content := &d.Contents[i]
-		for _, text := range content.texts() {
-			b.add("contents."+text.name, text.value)
+// addParts appends what is set of v: one part for a field, one for each element of a list, and for a list of structures
+// what structures does.
+func addParts[T any](b *idParts, prefix string, plan *wire.Plan[T], v *T, structures func(name string)) {
+	for i := range plan.Members() {
+		m := plan.Value(v, i)
+		switch {
+		case !m.Set():
+		case m.Kind == wire.Texts:
+			for _, text := range m.Texts() {
+				b.add(prefix+m.Name, text)
+			}
+		case m.Kind == wire.Other:
+			structures(prefix + m.Name)
+		default:
+			b.add(prefix+m.Name, string(m.Append(nil)))
 		}
-		b.add("contents.quantity", strconv.Itoa(content.Quantity))
-		if content.ItemPrice != 0 {
-			b.add("contents.item_price", string(jsonscan.AppendFloat(nil, content.ItemPrice)))
-		}
-	}
-	for _, id := range d.ContentIDs {
-		b.add("content_ids", id)
-	}
-	if d.NumItems != 0 {
-		b.add("num_items", strconv.Itoa(d.NumItems))
-	}
-	for _, text := range d.texts() {
-		b.add(text.name, text.value)
-	}
-	for _, key := range slices.Sorted(maps.Keys(d.Custom)) {
-		b.add("custom."+key, string(appendAny(nil, d.Custom[key])))
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"github.com/appevents/appevents-go/internal/wire"
 )
 
 // ID is a Graph identifier (an app, Page, person, dataset, campaign) kept as decimal text.
@@ -109,10 +111,16 @@ func (c *Channel) UnmarshalText(text []byte) error {
 // account's ID and the Instagram-scoped ID. [WebhookEvent.Thread] fills it from what Meta sends, also for echoes,
 // where Meta swaps sender and recipient. A Thread is comparable, so it can be a map key.
 type Thread struct {
-	Channel Channel `json:"channel,omitzero"`
-	PageID  ID      `json:"page_id,omitzero"`
-	PSID    ID      `json:"psid,omitzero"`
+	Channel Channel `json:"channel,omitzero" wire:"-"`
+	PageID  ID      `json:"page_id,omitzero" instagram:"ig_account_id"`
+	PSID    ID      `json:"psid,omitzero" wire:"page_scoped_user_id" instagram:"ig_sid"`
 }
+
+// The two channels have names of their own for the IDs.
+var (
+	threadPlan    = wire.For[Thread]()
+	instagramPlan = wire.ForTag[Thread]("instagram")
+)
 
 // IsZero reports whether neither side of the thread is known.
 func (t Thread) IsZero() bool { return t.PageID == "" && t.PSID == "" }
@@ -125,4 +133,19 @@ func (t Thread) validateMessenger(at *place, p *problems) {
 	}
 	t.PageID.validate(at.field("page_id"), p)
 	t.PSID.validate(at.field("psid"), p)
+}
+
+// validateConversation checks a thread of either channel.
+func (t Thread) validateConversation(at *place, p *problems) {
+	if t.Channel > ChannelInstagram {
+		p.add(at.field("channel"), RuleUnknown, "must be Messenger or Instagram")
+	}
+	t.PageID.validate(at.field("page_id"), p)
+	t.PSID.validate(at.field("psid"), p)
+}
+
+func (t Thread) warn(at *place, p *problems) {
+	if t.PageID != "" && t.PageID == t.PSID {
+		p.add(at.field("psid"), RuleConflict, "is the ID of the Page: was the sender of an echo taken for the person?")
+	}
 }
