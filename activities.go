@@ -326,9 +326,6 @@ func validateClientIP(ip netip.Addr, at *place, p *problems) {
 	}
 }
 
-// field is a place at the root of a call.
-func field(name string) *place { return &place{name: name} }
-
 // validateEvents checks the events of a call to /activities or /page_activities.
 func validateEvents(events []Event, p *problems, now time.Time) {
 	at := field("events")
@@ -488,33 +485,4 @@ func (c *Client) sendEvents(
 		result.Events, start = end, end
 	}
 	return result, nil
-}
-
-// validateExtra checks parameters outside the model.
-func validateExtra(extra map[string]string, taken homes, at *place, p *problems) {
-	if len(extra) == 0 {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(extra)) {
-		switch name {
-		case "access_token", "appsecret_proof", "appsecret_time":
-			p.add(at.field(name), RuleReserved, "credentials are options of the client")
-			continue
-		case "format", "method", "suppress_http_code":
-			p.add(at.field(name), RuleReserved, "changes what the call or its answer means")
-			continue
-		case "auto_publish":
-			p.add(at.field(name), RuleReserved, "Meta no longer uses it: leave it out")
-			continue
-		}
-		if len(name) > 100 || !validParamName(name) {
-			// The name is not repeated: it may be anything.
-			p.add(at, RuleFormat, "a parameter name must be 1 to 100 ASCII letters, digits and underscores")
-			continue
-		}
-		if home := taken[name]; home != "" {
-			p.add(at.field(name), RuleReserved, "use "+home)
-		}
-		validateText(extra[name], at.field(name), p)
-	}
 }

@@ -2,8 +2,9 @@ package appevents
 
 import (
 	"slices"
-	"strings"
 	"sync"
+
+	"github.com/appevents/appevents-go/internal/names"
 )
 
 // EventName is the wire name of an event: one of the Event constants, or a name of your own of 1 to 40 ASCII letters,
@@ -209,7 +210,7 @@ var spellings = sync.OnceValue(func() map[string]EventName {
 	for _, e := range standardEvents {
 		for _, spelling := range [...]string{string(e.name), e.label, string(e.conversion)} {
 			if spelling != "" {
-				all[lettersOf(spelling)] = e.name
+				all[names.Letters(spelling)] = e.name
 			}
 		}
 	}
@@ -222,13 +223,13 @@ func (n EventName) nearestStandard() EventName {
 	if standardByName()[n] != nil {
 		return ""
 	}
-	word := lettersOf(string(n))
+	word := names.Letters(string(n))
 	if near := spellings()[word]; near != "" {
 		return near
 	}
 	slips := len(word) / 5
 	for spelling, near := range spellings() {
-		if len(word)-slips <= len(spelling) && len(spelling) <= len(word)+slips && editDistance(word, spelling) <= slips {
+		if len(word)-slips <= len(spelling) && len(spelling) <= len(word)+slips && names.Distance(word, spelling) <= slips {
 			return near
 		}
 	}
@@ -251,56 +252,13 @@ func (n ConversionName) nearestMessaging() ConversionName {
 	case "Rate":
 		return ConversionRatingProvided
 	default:
-		word := lettersOf(string(name))
+		word := names.Letters(string(name))
 		best, near := len(word)/3+1, ConversionName("")
 		for _, candidate := range conversionNames {
-			if d := editDistance(word, lettersOf(string(candidate))); d < best {
+			if d := names.Distance(word, names.Letters(string(candidate))); d < best {
 				best, near = d, candidate
 			}
 		}
 		return near
 	}
-}
-
-// lettersOf is a name without what people write differently: case, separators and the prefix of mobile events.
-func lettersOf(name string) string {
-	name = strings.TrimPrefix(strings.ToLower(name), "fb_")
-	return strings.NewReplacer("mobile_", "", "_", "", "-", "", " ", "").Replace(name)
-}
-
-// editDistance is how many letters must be inserted, deleted or replaced to turn a into b. Both are short: b is a known
-// name, and a longer than twice that is too far away to look at.
-func editDistance(a, b string) int {
-	if len(a) > 2*len(b) {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
-}
-
-// currencies are the active codes of ISO 4217 for money people pay with, and those withdrawn since 2025.
-const currencies = " AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN " +
-	"BZD CAD CDF CHF CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD " +
-	"GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR " +
-	"LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK " +
-	"PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND " +
-	"TOP TRY TTD TWD TZS UAH UGX USD UYI UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG "
-
-func validCurrency(code string) bool {
-	return len(code) == 3 && strings.Contains(currencies, " "+code+" ")
 }

@@ -64,10 +64,10 @@ func (c Conversion) MarshalJSON() ([]byte, error) {
 // are required.
 type WhatsAppThread struct {
 	// AccountID is the WhatsApp Business account.
-	AccountID ID `json:"account_id,omitzero" wire:"whatsapp_business_account_id,own"`
+	AccountID ID `json:"account_id,omitzero" wire:"whatsapp_business_account_id,id"`
 
 	// PageID is the Page behind the ad; it can stand in for AccountID.
-	PageID ID `json:"page_id,omitzero" wire:",own"`
+	PageID ID `json:"page_id,omitzero" wire:",id"`
 
 	// ClickID came with the first message. Meta knows its own: an invented one is refused, in tests too.
 	ClickID string `json:"click_id,omitzero" wire:"ctwa_clid,at=0,required"`

@@ -172,11 +172,13 @@ func (a *AppConversion) validate(at *place, p *problems) {
 
 // validateCounterparts checks what /activities takes in another form, or does without.
 func (a *AppConversion) validateCounterparts(at *place, p *problems) {
-	if a.Device.Attribution != "" {
-		p.add(at.field("device").field("attribution"), RuleConflict, noCounterpart)
-	}
-	if a.Device.PlayerID != "" {
-		p.add(at.field("device").field("player_id"), RuleConflict, noCounterpart)
+	for i := range devicePlan.Members() {
+		m := devicePlan.Value(&a.Device, i)
+		_, inUserData := m.Tag.Lookup("user_data")
+		_, inAppData := m.Tag.Lookup("app_data")
+		if m.Set() && !inUserData && !inAppData {
+			p.add(at.field("device").field(m.Stored), RuleConflict, noCounterpart)
+		}
 	}
 	if a.ExtInfo.IsZero() {
 		p.add(at.field("ext_info"), RuleRequired, "must be set (2804043)")

@@ -2,7 +2,6 @@ package appevents
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"maps"
 	"reflect"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/appevents/appevents-go/internal/jsonscan"
+	"github.com/appevents/appevents-go/internal/names"
 	"github.com/appevents/appevents-go/internal/wire"
 )
 
@@ -41,7 +41,7 @@ func (e Event) Conversion(t Thread) (Conversion, error) {
 // convert maps everything but the identity. For a mobile app, any name will do.
 func (e *Event) convert(at *place, p *problems, app bool) Conversion {
 	name := e.Name.conversion()
-	if !app && validIdentifier(string(e.Name)) && !strings.HasPrefix(string(e.Name), automaticPrefix) &&
+	if !app && names.Identifier(string(e.Name)) && !strings.HasPrefix(string(e.Name), automaticPrefix) &&
 		!name.forMessaging() {
 		p.add(at.field("name"), RuleUnknown, notForMessaging(string(e.Name)))
 	}
@@ -105,68 +105,35 @@ const stableIDPrefix = "ae1-"
 // stableID makes an ID from who did what, when and with which details. The time counts in milliseconds, as in
 // webhooks, and not at all when it is not known.
 func (c *Conversion) stableID() string {
-	parts := make(idParts, 0, 256)
-	parts.add("channel", c.Thread.Channel.String())
-	parts.add("page", string(c.Thread.PageID))
-	parts.add("person", string(c.Thread.PSID))
+	parts := make(wire.Parts, 0, 256)
+	parts.Add("channel", c.Thread.Channel.String())
+	parts.Add("page", string(c.Thread.PageID))
+	parts.Add("person", string(c.Thread.PSID))
 	if a := c.App; a != nil {
-		parts.add("app", a.ExtInfo.PackageName)
-		parts.add("madid", a.Device.AdvertiserID)
-		parts.add("anon_id", a.Device.AnonID)
-		parts.add("app_user_id", a.Device.UserID)
-		parts.add("vendor_id", a.Device.VendorID)
+		parts.Add("app", a.ExtInfo.PackageName)
+		parts.Add("madid", a.Device.AdvertiserID)
+		parts.Add("anon_id", a.Device.AnonID)
+		parts.Add("app_user_id", a.Device.UserID)
+		parts.Add("vendor_id", a.Device.VendorID)
 		for _, f := range c.UserData.appendHashed(nil, nil, time.Now(), nil, nil) {
-			parts.add("user."+string(f.key()), string(f.value()))
+			parts.Add("user."+string(f.key()), string(f.value()))
 		}
 	}
-	parts.add("name", string(c.Name))
+	parts.Add("name", string(c.Name))
 	if !c.Time.IsZero() {
-		parts.add("time", strconv.FormatInt(c.Time.UnixMilli(), 10))
+		parts.Add("time", strconv.FormatInt(c.Time.UnixMilli(), 10))
 	}
 	if c.Value != nil {
-		parts.add("value", string(jsonscan.AppendFloat(nil, *c.Value)))
+		parts.Add("value", string(jsonscan.AppendFloat(nil, *c.Value)))
 	}
-	addParts(&parts, "", dataPlan, &c.Data, func(name string) {
+	wire.AddParts(&parts, "", dataPlan, &c.Data, func(name string) {
 		for i := range c.Data.Contents {
-			addParts(&parts, name+".", conversionContentPlan, &c.Data.Contents[i], nil)
+			wire.AddParts(&parts, name+".", conversionContentPlan, &c.Data.Contents[i], nil)
 		}
 	})
 	for _, key := range slices.Sorted(maps.Keys(c.Data.Custom)) {
-		parts.add("custom."+key, string(appendParam(nil, c.Data.Custom[key])))
+		parts.Add("custom."+key, string(appendParam(nil, c.Data.Custom[key])))
 	}
 	sum := sha256.Sum256(parts)
 	return stableIDPrefix + hex.EncodeToString(sum[:20])
-}
-
-// idParts are named texts, each with its length before it, so that no two lists of parts look the same.
-type idParts []byte
-
-// add appends a part, unless it is empty.
-func (b *idParts) add(name, value string) {
-	if value == "" {
-		return
-	}
-	for _, text := range [...]string{name, value} {
-		*b = binary.AppendUvarint(*b, uint64(len(text)))
-		*b = append(*b, text...)
-	}
-}
-
-// addParts appends what is set of v: one part for a field, one for each element of a list, and for a list of structures
-// what structures does.
-func addParts[T any](b *idParts, prefix string, plan *wire.Plan[T], v *T, structures func(name string)) {
-	for i := range plan.Members() {
-		m := plan.Value(v, i)
-		switch {
-		case !m.Set():
-		case m.Kind == wire.Texts:
-			for _, text := range m.Texts() {
-				b.add(prefix+m.Name, text)
-			}
-		case m.Kind == wire.Other:
-			structures(prefix + m.Name)
-		default:
-			b.add(prefix+m.Name, string(m.Append(nil)))
-		}
-	}
 }

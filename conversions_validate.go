@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/appevents/appevents-go/internal/names"
+	"github.com/appevents/appevents-go/internal/wire"
 )
 
 const (
@@ -118,12 +121,6 @@ func (w *WhatsAppThread) validate(p *problems) {
 	if w.AccountID == "" && w.PageID == "" {
 		p.add(at.field("account_id"), RuleRequired, "must be set, or page_id (2804116)")
 	}
-	if w.AccountID != "" {
-		w.AccountID.validate(at.field("account_id"), p)
-	}
-	if w.PageID != "" {
-		w.PageID.validate(at.field("page_id"), p)
-	}
 	check(whatsAppPlan, w, at, p, time.Time{})
 }
 
@@ -132,7 +129,7 @@ func (c *Conversion) validateName(p *problems) {
 	case c.Name == "":
 		p.add(field("name"), RuleRequired, "must be set")
 	case c.App != nil:
-		if !validIdentifier(string(c.Name)) {
+		if !names.Identifier(string(c.Name)) {
 			p.add(field("name"), RuleFormat, identifierRule)
 		}
 	case !c.Name.forMessaging():
@@ -147,7 +144,7 @@ func (c *Conversion) validateValue(p *problems) {
 		}
 		return
 	}
-	if !finite(*c.Value) {
+	if !wire.Finite(*c.Value) {
 		p.add(field("value"), RuleRange, "must be a finite number")
 	}
 	if c.Data.Currency == "" {
@@ -173,7 +170,7 @@ func (c *Conversion) validateExtra(p *problems) {
 		switch home := conversionHomes()[name]; {
 		case home != "":
 			p.add(at.field(name), RuleReserved, "use "+home)
-		case !validParamName(name):
+		case !names.Parameter(name):
 			// The name is not repeated: it may be anything.
 			p.add(at, RuleFormat, "a name must be ASCII letters, digits and underscores")
 		case !json.Valid(c.Extra[name]):
@@ -193,21 +190,4 @@ func notForMessaging(name string) string {
 		names[i] = string(name)
 	}
 	return refused + "; allowed are " + strings.Join(names, ", ")
-}
-
-// under returns the issues of one element of a call as issues of the call.
-func (p *problems) under(at *place) []Issue {
-	if len(p.issues) == 0 {
-		return nil
-	}
-	prefix := at.String()
-	issues := slices.Clone(p.issues)
-	for i := range issues {
-		if issues[i].Path == "" {
-			issues[i].Path = prefix
-		} else {
-			issues[i].Path = prefix + "." + issues[i].Path
-		}
-	}
-	return issues
 }

@@ -1,13 +1,12 @@
 package appevents
 
 import (
-	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
-	"strconv"
 
 	"github.com/appevents/appevents-go/internal/jsonscan"
+	"github.com/appevents/appevents-go/internal/names"
+	"github.com/appevents/appevents-go/internal/wire"
 )
 
 // validateCustom checks parameters of the caller's own at the place at, beside those that have a field. What is wrong
@@ -17,7 +16,7 @@ func validateCustom(params map[string]any, taken homes, at, keys *place, p *prob
 		return
 	}
 	for _, key := range slices.Sorted(maps.Keys(params)) {
-		if !validIdentifier(key) {
+		if !names.Identifier(key) {
 			// The key is not repeated: it may be anything, personal data included.
 			p.add(keys, RuleFormat, "a parameter name "+identifierRule)
 		} else if home := taken[key]; home != "" {
@@ -30,11 +29,11 @@ func validateCustom(params map[string]any, taken homes, at, keys *place, p *prob
 
 // validateParam checks the value of a parameter of the caller's own.
 func validateParam(value any, at *place, p *problems) {
-	if text, ok := asText(value); ok {
+	if text, ok := wire.AsText(value); ok {
 		validateText(text, at, p)
 		return
 	}
-	number, ok := appendNumber(nil, value)
+	number, ok := wire.AppendNumber(nil, value)
 	switch {
 	case !ok:
 		p.add(at, RuleType, "must be a string, a number or a bool")
@@ -59,61 +58,40 @@ func appendCustom(dst []byte, params map[string]any) []byte {
 
 // appendParam writes a value that validateParam accepts.
 func appendParam(dst []byte, value any) []byte {
-	if text, ok := asText(value); ok {
+	if text, ok := wire.AsText(value); ok {
 		return jsonscan.AppendString(dst, text)
 	}
-	if out, _ := appendNumber(dst, value); out != nil {
+	if out, _ := wire.AppendNumber(dst, value); out != nil {
 		return out
 	}
 	return append(dst, "null"...) // the caller changed it after it was checked
 }
 
-// asText returns the text of a string or of a type made from string, such as ID; json.Number is a number.
-func asText(value any) (text string, ok bool) {
-	switch v := value.(type) {
-	case string:
-		return v, true
-	case json.Number:
-		return "", false
+// validateExtra checks parameters outside the model.
+func validateExtra(extra map[string]string, taken homes, at *place, p *problems) {
+	if len(extra) == 0 {
+		return
 	}
-	if v := reflect.ValueOf(value); v.Kind() == reflect.String {
-		return v.String(), true
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		switch name {
+		case "access_token", "appsecret_proof", "appsecret_time":
+			p.add(at.field(name), RuleReserved, "credentials are options of the client")
+			continue
+		case "format", "method", "suppress_http_code":
+			p.add(at.field(name), RuleReserved, "changes what the call or its answer means")
+			continue
+		case "auto_publish":
+			p.add(at.field(name), RuleReserved, "Meta no longer uses it: leave it out")
+			continue
+		}
+		if len(name) > 100 || !names.Parameter(name) {
+			// The name is not repeated: it may be anything.
+			p.add(at, RuleFormat, "a parameter name must be 1 to 100 ASCII letters, digits and underscores")
+			continue
+		}
+		if home := taken[name]; home != "" {
+			p.add(at.field(name), RuleReserved, "use "+home)
+		}
+		validateText(extra[name], at.field(name), p)
 	}
-	return "", false
-}
-
-// appendNumber writes a Go number, json.Number or bool as a JSON number. ok is false for other types; out is nil when
-// the number is not finite or not a number.
-func appendNumber(dst []byte, value any) (out []byte, ok bool) {
-	switch v := value.(type) {
-	case int:
-		return strconv.AppendInt(dst, int64(v), 10), true
-	case json.Number:
-		// JSON has no words for NaN and infinity, and ParseFloat refuses numbers that are too large.
-		if _, err := strconv.ParseFloat(string(v), 64); err != nil || !json.Valid([]byte(v)) {
-			return nil, true
-		}
-		return append(dst, v...), true
-	}
-	switch v := reflect.ValueOf(value); v.Kind() {
-	case reflect.Bool:
-		if v.Bool() {
-			return append(dst, '1'), true
-		}
-		return append(dst, '0'), true
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return strconv.AppendInt(dst, v.Int(), 10), true
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		return strconv.AppendUint(dst, v.Uint(), 10), true
-	case reflect.Float32, reflect.Float64:
-		f := v.Float()
-		if !finite(f) {
-			return nil, true
-		}
-		if v.Kind() == reflect.Float32 { // the shortest text of a float32 is shorter than that of the same float64
-			f, _ = strconv.ParseFloat(strconv.FormatFloat(f, 'g', -1, 32), 64)
-		}
-		return jsonscan.AppendFloat(dst, f), true
-	}
-	return nil, false
 }

@@ -3,6 +3,7 @@ package appevents
 import (
 	"time"
 
+	"github.com/appevents/appevents-go/internal/names"
 	"github.com/appevents/appevents-go/internal/wire"
 )
 
@@ -48,7 +49,7 @@ var (
 func (d Device) IsZero() bool { return d == Device{} }
 
 func (d *Device) validate(at *place, p *problems) {
-	if d.Attribution != "" && !isUUID(d.Attribution) && !(len(d.Attribution) == 22 && alphanumeric(d.Attribution)) {
+	if d.Attribution != "" && !names.MobileCookie(d.Attribution) {
 		p.add(at.field("attribution"), RuleFormat, "must be 22 letters and digits (Android) or a UUID (iOS)")
 	}
 	check(devicePlan, d, at, p, time.Time{})
@@ -60,26 +61,6 @@ func (d *Device) warn(at *place, p *problems) {
 	if d.AdvertiserID == noAdvertiserID {
 		p.add(at.field("advertiser_id"), RuleFormat, "is all zeros: the device hides its ID, so nobody is identified")
 	}
-}
-
-func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		b := s[i]
-		switch i {
-		case 8, 13, 18, 23:
-			if b != '-' {
-				return false
-			}
-		default:
-			if (b < '0' || b > '9') && (b|0x20 < 'a' || b|0x20 > 'f') {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // Bundle describes the app itself, as its package names it, and the SDK in it. Most of it is for programs that take the
@@ -156,8 +137,8 @@ func (m *Measurement) validate(at *place, p *problems, now time.Time) {
 // AttributionSource is an earlier claim of Meta that led to an event. Zero fields are not sent; times are sent as whole
 // seconds.
 type AttributionSource struct {
-	AdID              ID        `json:"source_ad_id,omitzero" wire:",number"`
-	AdGroupID         ID        `json:"source_adgroup_id,omitzero" wire:",number"`
+	AdID              ID        `json:"source_ad_id,omitzero" wire:",id,number"`
+	AdGroupID         ID        `json:"source_adgroup_id,omitzero" wire:",id,number"`
 	EngagementTime    time.Time `json:"source_ad_engagement_time,omitzero"`
 	EngagementType    string    `json:"source_ad_engagement_type,omitzero"`
 	EventTime         time.Time `json:"source_event_time,omitzero"`

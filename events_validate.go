@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/appevents/appevents-go/internal/names"
 	"github.com/appevents/appevents-go/internal/wire"
 )
 
@@ -48,7 +49,7 @@ func (e *Event) validateName(at *place, p *problems) {
 		p.add(at, RuleRequired, "must be set")
 	case strings.HasPrefix(string(e.Name), automaticPrefix):
 		p.add(at, RuleReserved, "the Messenger Platform logs this event by itself; logging it again would count it twice")
-	case !validIdentifier(string(e.Name)):
+	case !names.Identifier(string(e.Name)):
 		p.add(at, RuleFormat, identifierRule)
 	}
 }
@@ -58,7 +59,7 @@ func (e *Event) validateValue(at *place, p *problems) {
 	switch {
 	case e.Value == nil:
 		return
-	case e.Name == EventRate && *e.Value < 0 && finite(*e.Value):
+	case e.Name == EventRate && *e.Value < 0 && wire.Finite(*e.Value):
 		p.add(at.field("value"), RuleRange, "a rating must not be negative")
 	case e.Name == EventRate && e.Params.MaxRatingValue > 0 && *e.Value > float64(e.Params.MaxRatingValue):
 		p.add(at.field("value"), RuleRange, "a rating must not exceed "+ParamMaxRatingValue)
@@ -139,7 +140,7 @@ func (e *Event) warn(at *place, p *problems) {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(e.Params.Custom)) {
-		text, _ := asText(e.Params.Custom[key])
+		text, _ := wire.AsText(e.Params.Custom[key])
 		warnLength(text, params.field(key), p)
 	}
 	if count > maxParams {

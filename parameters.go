@@ -2,11 +2,11 @@ package appevents
 
 import (
 	"encoding/json"
-	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/appevents/appevents-go/internal/names"
 	"github.com/appevents/appevents-go/internal/wire"
 )
 
@@ -50,11 +50,11 @@ func check[T any](plan *wire.Plan[T], v *T, at *place, found *problems, now time
 				found.add(at.field(m.Stored), RuleRange, "must be at least 1")
 			}
 		case wire.Float:
-			if f := m.Float(); f < 0 || !finite(f) {
+			if f := m.Float(); f < 0 || !wire.Finite(f) {
 				found.add(at.field(m.Stored), RuleRange, "must be a finite number, not negative")
 			}
 		case wire.Amount:
-			if m.Set() && !finite(m.Float()) {
+			if m.Set() && !wire.Finite(m.Float()) {
 				found.add(at.field(m.Stored), RuleRange, "must be a finite number")
 			}
 		case wire.Time:
@@ -72,9 +72,9 @@ func checkText(m wire.Value, at *place, found *problems) {
 	case m.Own:
 	case text == "":
 		found.add(at.field(m.Stored), RuleRequired, "must be set")
-	case m.Number:
+	case m.ID:
 		ID(text).validate(at.field(m.Stored), found)
-	case m.Currency && !validCurrency(text):
+	case m.Currency && !names.Currency(text):
 		found.add(at.field(m.Stored), RuleFormat, "must be an ISO 4217 code in capitals, such as USD")
 	default:
 		validateText(text, at.field(m.Stored), found)
@@ -93,8 +93,6 @@ func addHomes[T any](all homes, prefix string, plan *wire.Plan[T]) {
 		}
 	}
 }
-
-func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 
 const clockSkew = time.Minute
 
@@ -122,37 +120,6 @@ func validateText(s string, at *place, p *problems) {
 
 const identifierRule = "must be 1 to 40 ASCII letters, digits, underscores, hyphens and spaces, " +
 	"and start with neither hyphen nor space"
-
-// validIdentifier is the server's rule for event names, ^[0-9a-zA-Z_][0-9a-zA-Z _-]{0,39}$, which the SDKs also apply
-// to parameter names.
-func validIdentifier(s string) bool {
-	if s == "" || len(s) > 40 || s[0] == '-' || s[0] == ' ' {
-		return false
-	}
-	for i := range len(s) {
-		if b := s[i]; !isAlphanumeric(b) && b != '_' && b != '-' && b != ' ' {
-			return false
-		}
-	}
-	return true
-}
-
-func validParamName(name string) bool {
-	return name != "" && alphanumeric(strings.ReplaceAll(name, "_", ""))
-}
-
-func alphanumeric(s string) bool {
-	for i := range len(s) {
-		if !isAlphanumeric(s[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func isAlphanumeric(b byte) bool {
-	return '0' <= b && b <= '9' || 'a' <= b|0x20 && b|0x20 <= 'z'
-}
 
 // lastStoredYear is the last one that JSON can hold of a time.
 const lastStoredYear = 9999

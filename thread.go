@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"time"
 
 	"github.com/appevents/appevents-go/internal/wire"
 )
@@ -112,8 +113,8 @@ func (c *Channel) UnmarshalText(text []byte) error {
 // where Meta swaps sender and recipient. A Thread is comparable, so it can be a map key.
 type Thread struct {
 	Channel Channel `json:"channel,omitzero" wire:"-"`
-	PageID  ID      `json:"page_id,omitzero" instagram:"ig_account_id"`
-	PSID    ID      `json:"psid,omitzero" wire:"page_scoped_user_id" instagram:"ig_sid"`
+	PageID  ID      `json:"page_id,omitzero" wire:",id,required" instagram:"ig_account_id"`
+	PSID    ID      `json:"psid,omitzero" wire:"page_scoped_user_id,id,required" instagram:"ig_sid"`
 }
 
 // The two channels have names of their own for the IDs.
@@ -126,22 +127,20 @@ var (
 func (t Thread) IsZero() bool { return t.PageID == "" && t.PSID == "" }
 
 // validateMessenger checks a thread for the edges that only know Messenger.
-func (t Thread) validateMessenger(at *place, p *problems) {
+func (t *Thread) validateMessenger(at *place, p *problems) {
 	if t.Channel != ChannelMessenger {
 		p.add(at.field("channel"), RuleConflict, "only Messenger threads are logged here; use SendConversions for others")
 		return
 	}
-	t.PageID.validate(at.field("page_id"), p)
-	t.PSID.validate(at.field("psid"), p)
+	check(threadPlan, t, at, p, time.Time{})
 }
 
 // validateConversation checks a thread of either channel.
-func (t Thread) validateConversation(at *place, p *problems) {
+func (t *Thread) validateConversation(at *place, p *problems) {
 	if t.Channel > ChannelInstagram {
 		p.add(at.field("channel"), RuleUnknown, "must be Messenger or Instagram")
 	}
-	t.PageID.validate(at.field("page_id"), p)
-	t.PSID.validate(at.field("psid"), p)
+	check(threadPlan, t, at, p, time.Time{})
 }
 
 func (t Thread) warn(at *place, p *problems) {

@@ -1,6 +1,7 @@
 package appevents
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -77,6 +78,9 @@ type place struct {
 	index  int
 }
 
+// field is a place at the root of a call.
+func field(name string) *place { return &place{name: name} }
+
 func (p *place) field(name string) *place { return &place{parent: p, name: name} }
 
 func (p *place) item(index int) *place { return &place{parent: p, index: index} }
@@ -110,4 +114,21 @@ func (p *problems) err() error {
 		return nil
 	}
 	return &ValidationError{Issues: p.issues}
+}
+
+// under returns the issues of one element of a call as issues of the call.
+func (p *problems) under(at *place) []Issue {
+	if len(p.issues) == 0 {
+		return nil
+	}
+	prefix := at.String()
+	issues := slices.Clone(p.issues)
+	for i := range issues {
+		if issues[i].Path == "" {
+			issues[i].Path = prefix
+		} else {
+			issues[i].Path = prefix + "." + issues[i].Path
+		}
+	}
+	return issues
 }

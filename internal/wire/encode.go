@@ -102,7 +102,7 @@ func (v Value) Append(dst []byte) []byte {
 func (v Value) appendJSON(dst []byte) []byte {
 	switch v.Kind {
 	case Text:
-		if v.Number {
+		if v.asNumber {
 			return append(dst, v.Text()...)
 		}
 		return jsonscan.AppendString(dst, v.Text())

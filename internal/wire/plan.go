@@ -10,6 +10,7 @@
 //	alias=name    another name for the same thing
 //	at=n          send it before the n-th field of the struct
 //	text          write the number, the flag or the list as text: "2.00", "1", "[\"a\",\"b\"]"
+//	id            the text is an ID of Graph
 //	number        write the digits of the text as a number
 //	bool          write true or false instead of 1 or 0
 //	own           the type has its own checks of the text
@@ -60,13 +61,12 @@ type Member struct {
 	Tag     reflect.StructTag
 
 	// The limits.
-	Own, Required, Currency bool
-	Number                  bool // the text must be an ID; it is written as a number
-	Min                     int
+	Own, Required, Currency, ID bool
+	Min                         int
 
-	always         bool
-	asText, asBool bool
-	place          int
+	always                   bool
+	asText, asBool, asNumber bool
+	place                    int
 	step
 	typ    reflect.Type
 	encode func(dst []byte, at unsafe.Pointer) []byte
@@ -148,7 +148,7 @@ func (p *Plan[T]) compile() {
 			kind: m.Kind, offset: f.Offset, key: `,"` + m.Name + `":`, nested: `,\"` + m.Name + `\":`,
 			pointer: slices.Contains([]reflect.Kind{reflect.Pointer, reflect.Slice, reflect.Map}, f.Type.Kind()),
 		}
-		if m.asText || m.always || m.Number {
+		if m.asText || m.always || m.asNumber {
 			m.step.kind = Other
 		}
 		if err != nil {
@@ -212,8 +212,10 @@ func (m *Member) setOptions(options string) error {
 			m.always = true
 		case "text":
 			m.asText = true
+		case "id":
+			m.ID = true
 		case "number":
-			m.Number = true
+			m.asNumber = true
 		case "bool":
 			m.asBool = true
 		case "own":
