@@ -120,6 +120,13 @@ type Measurement struct {
 	// Sources are the earlier claims of Meta behind the event.
 	Sources []AttributionSource `json:"sources,omitzero" wire:"attribution_sources"`
 
+	// IsRedownload tells whether the app was on the device before; nil means unknown. LastNewInstall is when it was last
+	// installed anew, LastSession when it was last used, sent as whole seconds; zero times are not sent. Meta's own
+	// SDKs know the three, its documentation does not.
+	IsRedownload   *bool     `json:"is_redownload,omitzero"`
+	LastNewInstall time.Time `json:"last_new_install,omitzero" wire:"last_new_install_time"`
+	LastSession    time.Time `json:"last_session,omitzero" wire:"last_session_time"`
+
 	// WhatsAppOptIn tells whether the person agreed to marketing messages of the business on WhatsApp; nil means not
 	// sent.
 	WhatsAppOptIn *bool `json:"whatsapp_opt_in,omitzero" wire:"add_to_messaging_customer_base_for_whatsapp"`

@@ -646,6 +646,16 @@ func TestRules(t *testing.T) {
 			"measurement.sources[1].source_adgroup_id", "range", "",
 		},
 		{
+			"the last install is past", measurement(appevents.Measurement{LastNewInstall: past}),
+			measurement(appevents.Measurement{LastNewInstall: time.Now().Add(time.Hour)}),
+			"measurement.last_new_install", "range", "future",
+		},
+		{
+			"the last session is past", measurement(appevents.Measurement{LastSession: past}),
+			measurement(appevents.Measurement{LastSession: time.Unix(past.UnixMilli(), 0)}),
+			"measurement.last_session", "range", "UnixMilli",
+		},
+		{
 			"the engagement of a source is past", source(appevents.AttributionSource{EngagementTime: past}),
 			source(appevents.AttributionSource{EngagementTime: time.Unix(1, 0)}),
 			"measurement.sources[1].source_ad_engagement_time", "range", "",
@@ -934,7 +944,7 @@ func TestRules_ExtraParameters(t *testing.T) {
 			"num_skipped_events receipt_data sdk sdk_version url_schemes",
 		"Measurement": "add_to_messaging_customer_base_for_whatsapp attribution_referrer attribution_sources " +
 			"campaign_ids click_id event_id google_install_referrer install_id install_referrer is_fb " +
-			"meta_install_referrer",
+			"meta_install_referrer is_redownload last_new_install_time last_session_time",
 		"Install.InstalledAt": "install_timestamp",
 		"ConsiderViews":       "consider_views",
 		"IncludeDwellData":    "include_dwell_data",

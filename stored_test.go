@@ -75,6 +75,11 @@ func storedCalls() map[string]appevents.Call {
 			IncludeVideoData: true, Bundle: bundle, Measurement: measurement, AllowAnonID: true,
 			Extra: map[string]string{"debug": "all"},
 		},
+		"install_sessions": &appevents.Install{
+			Device: device, Consent: mixed, Measurement: appevents.Measurement{
+				IsRedownload: new(true), LastNewInstall: past.Add(-time.Hour), LastSession: past.Add(-time.Minute),
+			},
+		},
 		"activity_device": &appevents.Activity{
 			Device: device, ExtInfo: info, UserData: person, ClientIP: netip.MustParseAddr("2001:db8::1"), Consent: mixed,
 			DataProcessing: processing, Events: []appevents.Event{event, appevents.Purchase(55.22, "USD")},

@@ -102,7 +102,7 @@ func (v Value) Append(dst []byte) []byte {
 func (v Value) appendJSON(dst []byte) []byte {
 	switch v.Kind {
 	case Text:
-		if v.asNumber {
+		if v.asNumber && v.Set() {
 			return append(dst, v.Text()...)
 		}
 		return jsonscan.AppendString(dst, v.Text())
@@ -126,6 +126,9 @@ func (v Value) appendJSON(dst []byte) []byte {
 		}
 		return jsonscan.AppendFloat(dst, v.Float())
 	case Amount:
+		if !v.Set() {
+			return append(dst, "null"...)
+		}
 		return jsonscan.AppendFloat(dst, v.Float())
 	case Time:
 		return strconv.AppendInt(dst, v.Time().Unix(), 10)
@@ -139,6 +142,8 @@ func (v Value) appendJSON(dst []byte) []byte {
 func (v Value) appendFlag(dst []byte) []byte {
 	set := *(**bool)(v.at)
 	switch {
+	case set == nil:
+		return append(dst, "null"...)
 	case v.asBool:
 		return strconv.AppendBool(dst, *set)
 	case *set:
