@@ -129,20 +129,15 @@ func (a *activityCall) conversionApp() (*AppConversion, problems) {
 		app.validateUser(a.userData.appendHashed(nil, nil, time.Now(), nil, nil), &p)
 		return app, p
 	}
-	const onlyApps = "is for mobile apps: a conversion of a conversation does not carry it"
-	for _, only := range [...]struct {
-		name string
-		set  bool
-	}{
-		{"client_ip", a.clientIP.IsValid()},
-		{"bundle", app.Installer != "" || app.Receipts != "" || len(app.URLSchemes) > 0},
-		{"measurement", app.InstallReferrer != "" || app.CampaignIDs != ""},
-		{"consider_views", app.ConsiderViews},
-	} {
-		if only.set {
-			p.add(field(only.name), RuleConflict, onlyApps)
+	onlyApps := func(set bool, at *place) {
+		if set {
+			p.add(at, RuleConflict, "is for mobile apps: a conversion of a conversation does not carry it")
 		}
 	}
+	onlyApps(a.clientIP.IsValid(), field("client_ip"))
+	onlyApps(app.Installer != "" || app.Receipts != "" || len(app.URLSchemes) > 0, field("bundle"))
+	onlyApps(app.InstallReferrer != "" || app.CampaignIDs != "", field("measurement"))
+	onlyApps(app.ConsiderViews, field("consider_views"))
 	if a.consent.Advertiser == Denied || a.consent.Application == Denied {
 		p.add(field("consent"), RuleConflict, "conversions of conversations carry no consent, so a denied one cannot be sent")
 	}

@@ -119,7 +119,7 @@ func (c *Conversion) validateIdentity(user []hashedField, p *problems) {
 func (w *WhatsAppThread) validate(p *problems) {
 	at := field("whatsapp")
 	if w.AccountID == "" && w.PageID == "" {
-		p.add(at.field("account_id"), RuleRequired, "must be set, or page_id (2804116)")
+		p.add(at.field("account_id"), RuleRequired, "must be set, or the Page (2804116)")
 	}
 	check(whatsAppPlan, w, at, p, time.Time{})
 }

@@ -98,7 +98,7 @@ var paramTypes = [...]struct {
 	wire.Texts: {TypeTextList, `must be a list, such as mug-1, mug-2 or ["mug-1", "mug-2"]`},
 	wire.Int:   {TypeInt, "must be a whole number, such as 3"},
 	wire.Flag:  {TypeBool, "must be yes or no"},
-	wire.Other: {TypeContents, `must be a list of products, such as [{"id": "mug-1", "quantity": 2, "item_price": 9.99}]`},
+	wire.Other: {TypeContents, `must be a list of products, such as [{"id": "mug-1", "quantity": 2}]`},
 }
 
 // Parse makes an event of what a person typed into a form: the value, and the parameters by their wire names. Spaces
