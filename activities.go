@@ -2,7 +2,6 @@ package appevents
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -105,13 +104,6 @@ type Install struct {
 
 	// Extra are parameters this package has no field for, as in [Activity].
 	Extra map[string]string `json:"extra,omitzero"`
-}
-
-// MarshalJSON writes the install for storage, as [Event.MarshalJSON] writes an event.
-func (in Install) MarshalJSON() ([]byte, error) {
-	type plain Install // has no MarshalJSON
-	in.InstalledAt = storable(in.InstalledAt)
-	return json.Marshal(plain(in))
 }
 
 // LogActivity sends the events of a to POST /{app}/activities. It works without an access token; the app token, made

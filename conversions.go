@@ -53,13 +53,6 @@ type Conversion struct {
 	Extra map[string]json.RawMessage `json:"extra,omitzero"`
 }
 
-// MarshalJSON writes the conversion for storage, as [Event.MarshalJSON] writes an event.
-func (c Conversion) MarshalJSON() ([]byte, error) {
-	type plain Conversion // has no MarshalJSON
-	c.Time = storable(c.Time)
-	return json.Marshal(plain(c))
-}
-
 // WhatsAppThread names a WhatsApp conversation that began with a click on an ad: the ClickID and one of the others
 // are required.
 type WhatsAppThread struct {

@@ -1,7 +1,6 @@
 package appevents
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/appevents/appevents-go/internal/wire"
@@ -45,14 +44,6 @@ type Event struct {
 }
 
 var eventPlan = wire.For[Event]()
-
-// MarshalJSON writes the event for storage. A time after the year 9999, which JSON cannot hold, becomes the last that it
-// can.
-func (e Event) MarshalJSON() ([]byte, error) {
-	type plain Event // has no MarshalJSON
-	e.Time = storable(e.Time)
-	return json.Marshal(plain(e))
-}
 
 // Params are the parameters of an [Event]. Fields left zero are not sent. The tags give the names on the wire;
 // [StandardEvents] tells which event expects which.

@@ -124,15 +124,6 @@ const identifierRule = "must be 1 to 40 ASCII letters, digits, underscores, hyph
 // lastStoredYear is the last one that JSON can hold of a time.
 const lastStoredYear = 9999
 
-// storable returns t, or the last time that JSON can hold when t is later: a time made from milliseconds is wrong, but
-// must not keep its event from being stored and reported.
-func storable(t time.Time) time.Time {
-	if t.Year() > lastStoredYear {
-		return time.Date(lastStoredYear, 12, 31, 23, 59, 59, 0, time.UTC)
-	}
-	return t
-}
-
 // unmarshalExactly is json.Unmarshal that keeps every digit of a number.
 func unmarshalExactly(data []byte, to any) error {
 	d := json.NewDecoder(strings.NewReader(string(data)))
