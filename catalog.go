@@ -227,7 +227,7 @@ func (n EventName) nearestStandard() EventName {
 	if near := spellings()[word]; near != "" {
 		return near
 	}
-	slips := len(word) / 5
+	slips := len(word) / 6
 	for spelling, near := range spellings() {
 		if len(word)-slips <= len(spelling) && len(spelling) <= len(word)+slips && names.Distance(word, spelling) <= slips {
 			return near

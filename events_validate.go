@@ -60,9 +60,9 @@ func (e *Event) validateValue(at *place, p *problems) {
 	case e.Value == nil:
 		return
 	case e.Name == EventRate && *e.Value < 0 && wire.Finite(*e.Value):
-		p.add(at.field("value"), RuleRange, "a rating must not be negative")
+		p.add(at.field("value"), RuleRange, "must not be negative, being a rating")
 	case e.Name == EventRate && e.Params.MaxRatingValue > 0 && *e.Value > float64(e.Params.MaxRatingValue):
-		p.add(at.field("value"), RuleRange, "a rating must not exceed "+ParamMaxRatingValue)
+		p.add(at.field("value"), RuleRange, "must not exceed the highest rating, "+ParamMaxRatingValue)
 	}
 	if e.Params.Currency == "" && e.Name.valueIsPrice() {
 		p.add(at.field("params").field(ParamCurrency), RuleRequired, "must be set because the value is a price")
