@@ -197,7 +197,8 @@ func nilCall(op string) error {
 	return &ValidationError{Issues: []Issue{{Rule: RuleRequired, Message: op + ": the call is nil"}}}
 }
 
-// The parameters of /activities that are more than a field of their own. Those of the groups are declared in their types.
+// The parameters of /activities that are more than a field of their own. Those of the groups are declared in their
+// types.
 const (
 	nameEvent        = "event"
 	nameCustomEvents = "custom_events"

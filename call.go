@@ -68,11 +68,12 @@ type storedCall struct {
 
 // MarshalCall returns call as JSON for [UnmarshalCall]. It does not validate the call.
 //
-// The stored form holds no credential of Graph: tokens and secrets belong to the client. [UserData] is stored as digests;
-// what cannot be hashed is left out (see Warnings). Everything else is stored as it was given, because the request needs
-// it that way. That can say much about a person: the IDs of a [Thread] and of a [Device], its push token among them; the
-// ClientIP; the receipts, referrers and links of [Bundle] and [Measurement]; and all texts of your own, such as
-// Event.UserID, Params.Custom and Extra. Protect the store accordingly. To keep one of them out, leave its field empty.
+// The stored form holds no credential of Graph: tokens and secrets belong to the client. [UserData] is stored as
+// digests; what cannot be hashed is left out (see Warnings). Everything else is stored as it was given, because the
+// request needs it that way. That can say much about a person: the IDs of a [Thread] and of a [Device], its push token
+// among them; the ClientIP; the receipts, referrers and links of [Bundle] and [Measurement]; and all texts of your own,
+// such as Event.UserID, Params.Custom and Extra. Protect the store accordingly. To keep one of them out, leave its
+// field empty.
 func MarshalCall(call Call) ([]byte, error) {
 	if call == nil {
 		return nil, errors.New("appevents: marshal call: the call is nil")
@@ -99,7 +100,7 @@ func MarshalCall(call Call) ([]byte, error) {
 func storableCopy(v reflect.Value) reflect.Value {
 	copied := reflect.New(v.Type()).Elem()
 	copied.Set(v)
-	switch t, isTime := v.Interface().(time.Time); {
+	switch t, isTime := reflect.TypeAssert[time.Time](v); {
 	case isTime && t.Year() > lastStoredYear:
 		copied.Set(reflect.ValueOf(time.Date(lastStoredYear, 12, 31, 23, 59, 59, 0, time.UTC)))
 	case isTime:

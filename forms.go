@@ -108,9 +108,9 @@ var paramTypes = [...]struct {
 // or false, no, off or 0, in any case. Several texts stand between commas or line breaks, or in a JSON array. Products
 // are a JSON array of objects with id, quantity and item_price. A currency may be written in small letters.
 //
-// Event.Time and Event.ID are the caller's to set. The error is a [*ValidationError] with one issue for each field, under
-// the path that Event.Validate uses for the whole field. Its message is meant for the person at the form: it begins with
-// the field's label and does not repeat what was typed.
+// Event.Time and Event.ID are the caller's to set. The error is a [*ValidationError] with one issue for each field,
+// under the path that Event.Validate uses for the whole field. Its message is meant for the person at the form: it
+// begins with the field's label and does not repeat what was typed.
 func (s EventSpec) Parse(value string, params map[string]string) (Event, error) {
 	e := Event{Name: s.Name}
 	var p problems

@@ -13,11 +13,11 @@ import (
 // How a parameter is declared.
 //
 // A parameter of Graph is a field of the type that callers fill in, and the tags of the field are all there is to say
-// about it: its name in storage and in issues (json), its name on the wire where that differs, the way it is written and
-// its limits (wire). Package wire compiles the tags of a type into a plan, once, when it is first needed. From the plan
-// come the encoders (AppendJSON, AppendForm), the checks (check, below), the names that Custom and Extra refuse (homes),
-// StandardEvents with its forms, and what Event.Conversion does with each field. Stored calls are read by encoding/json,
-// from the same tags.
+// about it: its name in storage and in issues (json), its name on the wire where that differs, the way it is written
+// and its limits (wire). Package wire compiles the tags of a type into a plan, once, when it is first needed. From the
+// plan come the encoders (AppendJSON, AppendForm), the checks (check, below), the names that Custom and Extra refuse
+// (homes), StandardEvents with its forms, and what Event.Conversion does with each field. Stored calls are read by
+// encoding/json, from the same tags.
 //
 // So a new parameter is a new field with its tags: nothing else mentions it. A type's plan stands below the type. What
 // is more than a field, such as the list of events, has its name in a constant beside the code that writes it.

@@ -32,10 +32,11 @@ type step struct {
 	key, nested string // with what is around it in JSON, and in JSON inside a JSON string
 }
 
-// field returns the address of a field in the structure at base. The offset is the compiler's own, and the kind was made
-// from the type of the field: reading it this way costs nothing, where package reflect would be felt in every event.
+// field returns the address of a field in the structure at base. The offset is the compiler's own, and the kind was
+// made from the type of the field: reading it this way costs nothing, where package reflect would be felt in every
+// event.
 func (s *step) field(base unsafe.Pointer) unsafe.Pointer {
-	return unsafe.Add(base, s.offset) //nolint:gosec // the offset of a field of the type that base points to
+	return unsafe.Add(base, s.offset)
 }
 
 // Text returns the value of a [Text].
@@ -164,10 +165,12 @@ func (v Value) appendDecimals(dst []byte) []byte {
 
 var zeros [1 << 10]byte
 
-// IsZero reports whether v is the zero value, and so has nothing to send or to check.
+// IsZero reports whether the memory of v is all zero: then there is nothing to send or to check. It is a quick test,
+// and may be false although nothing is set: a list can be made and empty.
 func (p *Plan[T]) IsZero(v *T) bool {
 	size := unsafe.Sizeof(*v)
-	return size <= uintptr(len(zeros)) && bytes.Equal(unsafe.Slice((*byte)(unsafe.Pointer(v)), size), zeros[:size])
+	memory := unsafe.Slice((*byte)(unsafe.Pointer(v)), size) //nolint:gosec // exactly v, for reading
+	return size <= uintptr(len(zeros)) && bytes.Equal(memory, zeros[:size])
 }
 
 // AppendJSON writes what is set of v as members of a JSON object, each with a comma before it.
@@ -282,8 +285,8 @@ func appendTextsInText(dst []byte, texts []string) []byte {
 	return append(dst, `]"`...)
 }
 
-// AppendNested writes what is set of v as an object inside a JSON string: its quotes and backslashes are escaped. Fields
-// must hold texts and numbers only.
+// AppendNested writes what is set of v as an object inside a JSON string: its quotes and backslashes are escaped.
+// Fields must hold texts and numbers only.
 func (p *Plan[T]) AppendNested(dst []byte, v *T) []byte {
 	open := len(dst)
 	for i := range p.Members() {

@@ -39,7 +39,7 @@ type every struct {
 	Decimals float64        `json:"decimals" wire:",text"`
 	Amount   *float64       `json:"amount"`
 	Time     time.Time      `json:"time"`
-	Millis   time.Duration  `json:"millis"`
+	Wait     time.Duration  `json:"millis"`
 	Items    []item         `json:"items"`
 	Map      map[string]any `json:"map" wire:",at=0"`
 	Always   int            `json:"always" wire:",always"`
@@ -57,7 +57,7 @@ func full() *every {
 	return &every{
 		Text: `a"b`, ID: "18139494541428835", Own: "o", Currency: "USD", Required: "r", Texts: []string{"x", "é"},
 		Nested: []string{"1", `"`}, Int: -1, Bool: true, BoolText: true, Flag: new(false), FlagBool: new(true),
-		Float: 0.5, Decimals: 2, Amount: new(0.0), Time: time.Unix(1700000000, 999), Millis: 1500 * time.Microsecond,
+		Float: 0.5, Decimals: 2, Amount: new(0.0), Time: time.Unix(1700000000, 999), Wait: 1500 * time.Microsecond,
 		Items: []item{{}}, Map: map[string]any{"a": 1}, Always: 7, Skipped: make(chan int),
 	}
 }
