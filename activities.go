@@ -122,8 +122,7 @@ func (c *Client) LogActivity(ctx context.Context, a *Activity) (*ActivityResult,
 	}
 	common := call.body()
 	return c.sendEvents(ctx, a.Events, func(events []Event) *request {
-		var buf [1 << 10]byte
-		body := formenc.AppendField(common, nameCustomEvents, appendEvents(buf[:0], events))
+		body := formenc.AppendField(common, nameCustomEvents, appendEvents(nil, events))
 		common = slices.Clip(common) // a further request gets memory of its own
 		if hasOperational(events) {
 			body = formenc.AppendField(body, nameOperational, appendOperational(nil, events))
@@ -251,7 +250,7 @@ var activityHomes = sync.OnceValue(func() homes {
 // activityCall is what Activity, Install and AppLinkQuery have in common: one call to /activities.
 type activityCall struct {
 	kind           string
-	thread         Thread
+	thread         *Thread
 	device         *Device
 	extInfo        *ExtInfo
 	userData       *UserData
@@ -265,23 +264,25 @@ type activityCall struct {
 	measurement    *Measurement
 	allowAnonID    bool
 	extra          map[string]string
+	homes          func() homes // of what extra must not set
 }
 
 func (a *Activity) call() activityCall {
 	return activityCall{
-		kind: kindCustomEvents, thread: a.Thread, device: &a.Device, extInfo: &a.ExtInfo, userData: &a.UserData,
+		kind: kindCustomEvents, thread: &a.Thread, device: &a.Device, extInfo: &a.ExtInfo, userData: &a.UserData,
 		clientIP: a.ClientIP, consent: &a.Consent, dataProcessing: &a.DataProcessing, events: a.Events,
 		views:  views{a.ConsiderViews, a.IncludeDwellData, a.IncludeVideoData},
-		bundle: &a.Bundle, measurement: &a.Measurement, extra: a.Extra,
+		bundle: &a.Bundle, measurement: &a.Measurement, extra: a.Extra, homes: activityHomes,
 	}
 }
 
 func (in *Install) call() activityCall {
 	return activityCall{
-		kind: kindInstall, device: &in.Device, extInfo: &in.ExtInfo, userData: &in.UserData, clientIP: in.ClientIP,
+		kind: kindInstall, thread: new(Thread), device: &in.Device, extInfo: &in.ExtInfo, userData: &in.UserData, clientIP: in.ClientIP,
 		consent: &in.Consent, dataProcessing: &in.DataProcessing, installedAt: in.InstalledAt,
 		views:  views{in.ConsiderViews, in.IncludeDwellData, in.IncludeVideoData},
 		bundle: &in.Bundle, measurement: &in.Measurement, allowAnonID: in.AllowAnonID, extra: in.Extra,
+		homes: activityHomes,
 	}
 }
 
@@ -305,11 +306,9 @@ func (a *activityCall) validate(now time.Time) error {
 	validateTime(a.installedAt, field("installed_at"), &p, now)
 	a.views.validate(nil, &p)
 	validateClientIP(a.clientIP, field("client_ip"), &p)
-	taken := activityHomes()
-	if a.kind == kindAppLink {
-		taken = appLinkHomes()
+	if len(a.extra) > 0 {
+		validateExtra(a.extra, a.homes(), field("extra"), &p)
 	}
-	validateExtra(a.extra, taken, field("extra"), &p)
 	return p.err()
 }
 
@@ -341,7 +340,7 @@ func (a *activityCall) validateIdentity(p *problems) {
 		if a.device.AdvertiserID == "" && a.device.Attribution == "" && a.device.AnonID == "" {
 			p.add(field("device"), RuleRequired, "needs an advertiser ID, attribution or an anonymous ID")
 		}
-	case a.thread != Thread{}:
+	case *a.thread != Thread{}:
 		a.thread.validateMessenger(field("thread"), p)
 		if !a.device.IsZero() {
 			p.add(field("device"), RuleConflict, "cannot be combined with a thread")
@@ -373,7 +372,7 @@ func (a *activityCall) body() []byte {
 	switch {
 	case !a.thread.IsZero():
 		dst = formenc.AppendField(dst, nameExtInfo, messengerExtInfo)
-		dst = threadPlan.AppendForm(dst, &a.thread)
+		dst = threadPlan.AppendForm(dst, a.thread)
 	case !a.extInfo.IsZero():
 		dst = formenc.AppendField(dst, nameExtInfo, a.extInfo.append(nil))
 	}
@@ -388,7 +387,9 @@ func (a *activityCall) body() []byte {
 	if !a.installedAt.IsZero() {
 		dst = formenc.AppendField(dst, nameInstalledAt, strconv.FormatInt(a.installedAt.Unix(), 10))
 	}
-	dst = viewsPlan.AppendForm(dst, &a.views)
+	if views := a.views; views.ConsiderViews {
+		dst = viewsPlan.AppendForm(dst, &views)
+	}
 	dst = bundlePlan.AppendForm(dst, a.bundle)
 	dst = measurementPlan.AppendForm(dst, a.measurement)
 	if len(a.extra) > 0 {

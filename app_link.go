@@ -58,9 +58,9 @@ func (q AppLinkQuery) Warnings() []Issue {
 
 func (q *AppLinkQuery) call() activityCall {
 	return activityCall{
-		kind: kindAppLink, device: &q.Device, extInfo: &q.ExtInfo, userData: new(UserData), clientIP: q.ClientIP,
+		kind: kindAppLink, thread: new(Thread), device: &q.Device, extInfo: &q.ExtInfo, userData: new(UserData), clientIP: q.ClientIP,
 		consent: &q.Consent, dataProcessing: &q.DataProcessing, bundle: &q.Bundle, measurement: new(Measurement),
-		extra: q.Extra,
+		extra: q.Extra, homes: appLinkHomes,
 	}
 }
 

@@ -2,6 +2,7 @@ package appevents
 
 import (
 	"encoding/json"
+	"net/netip"
 	"time"
 
 	"github.com/appevents/appevents-go/internal/wire"
@@ -130,44 +131,61 @@ type ConversionContent struct {
 
 var conversionContentPlan = wire.For[ConversionContent]()
 
+// appendConversionContents writes products as a JSON array.
+func appendConversionContents(dst []byte, contents *[]ConversionContent) []byte {
+	dst = append(dst, '[')
+	for i := range *contents {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = conversionContentPlan.AppendObject(dst, &(*contents)[i])
+	}
+	return append(dst, ']')
+}
+
+// AppConversion is the mobile app a [Conversion] happened in: what Activity and Install send to /activities, in the
+// form of the Conversions API. The dataset must be linked to the app.
+//
+// https://developers.facebook.com/docs/marketing-api/conversions-api/app-events
+type AppConversion struct {
+	// Device identifies the app installation. Attribution and PlayerID have no counterpart and are refused.
+	Device Device `json:"device,omitzero"`
+
+	// ExtInfo is required.
+	ExtInfo ExtInfo `json:"ext_info,omitzero"`
+
+	// Consent is required.
+	Consent Consent `json:"consent,omitzero"`
+
+	// ClientIP is the device's own address, IPv4 or IPv6.
+	ClientIP netip.Addr `json:"client_ip,omitzero"`
+
+	// Installer is the Android installer package, Receipts the in-app purchase receipts as text, URLSchemes the schemes
+	// that the app opens; see [Bundle].
+	Installer  string   `json:"installer,omitzero"`
+	Receipts   string   `json:"receipts,omitzero"`
+	URLSchemes []string `json:"url_schemes,omitzero"`
+
+	// InstallReferrer and CampaignIDs are as in [Measurement].
+	InstallReferrer string `json:"install_referrer,omitzero"`
+	CampaignIDs     string `json:"campaign_ids,omitzero"`
+
+	// ConsiderViews, IncludeDwellData and IncludeVideoData are as in [Install].
+	ConsiderViews    bool `json:"consider_views,omitzero"`
+	IncludeDwellData bool `json:"include_dwell_data,omitzero"`
+	IncludeVideoData bool `json:"include_video_data,omitzero"`
+}
+
+// groups returns what a has of the groups of /activities, which declare the parameters.
+func (a *AppConversion) groups() (Bundle, Measurement, views) {
+	return Bundle{Installer: a.Installer, Receipts: a.Receipts, URLSchemes: a.URLSchemes},
+		Measurement{InstallReferrer: a.InstallReferrer, CampaignIDs: a.CampaignIDs},
+		views{a.ConsiderViews, a.IncludeDwellData, a.IncludeVideoData}
+}
+
 // ConversionCall is one call of [Client.SendConversions] as a value, for queues: marshalled, it holds no secret, and
 // its personal data is hashed. Set the Time of conversions that may wait.
 type ConversionCall struct {
 	DatasetID   ID           `json:"dataset_id"`
 	Conversions []Conversion `json:"conversions"`
-}
-
-// Validate checks everything that can be known before the call is sent and returns a [*ValidationError] that lists
-// every problem, or nil.
-func (c *ConversionCall) Validate() error {
-	if c == nil {
-		return nilCall(opSendConversions)
-	}
-	var all, own problems
-	c.DatasetID.validate(field("dataset_id"), &all)
-	if len(c.Conversions) == 0 {
-		all.add(field("conversions"), RuleRequired, "must hold at least one conversion")
-	}
-	now := time.Now()
-	for i := range c.Conversions {
-		own.issues = own.issues[:0]
-		c.Conversions[i].validate(&own, now)
-		all.issues = append(all.issues, own.under(field("conversions").item(i))...)
-	}
-	return all.err()
-}
-
-// Warnings lists what Meta's sources disagree on, and personal data that has to be left out: the call is sent all the
-// same. Nil means none.
-func (c *ConversionCall) Warnings() []Issue {
-	if c == nil {
-		return nil
-	}
-	var all problems
-	for i := range c.Conversions {
-		own := problems{issues: c.Conversions[i].Warnings()}
-		all.issues = append(all.issues, own.under(field("conversions").item(i))...)
-	}
-	warnRepeats(len(c.Conversions), func(i int) string { return c.Conversions[i].ID }, field("conversions"), &all)
-	return all.issues
 }

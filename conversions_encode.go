@@ -137,18 +137,6 @@ func (c *Conversion) appendData(dst []byte) []byte {
 	return wire.CloseObject(dst, open)
 }
 
-// appendConversionContents writes products as a JSON array.
-func appendConversionContents(dst []byte, contents *[]ConversionContent) []byte {
-	dst = append(dst, '[')
-	for i := range *contents {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = conversionContentPlan.AppendObject(dst, &(*contents)[i])
-	}
-	return append(dst, ']')
-}
-
 // append writes what tells an app from a conversation, and its people.
 func (a *AppConversion) append(dst []byte, user []hashedField) []byte {
 	dst = append(dst, `,"`+nameSource+`":"app","`+nameUser+`":`...)

@@ -59,8 +59,6 @@ func (e *Event) convert(at *place, p *problems, app bool) Conversion {
 	}
 }
 
-const noCounterpart = "has no counterpart in the Conversions API"
-
 // conversionData maps the parameters: those that ConversionData has a field for, of the same name, fill the field. The
 // others become details of the caller's own, under the name without Meta's prefix.
 func (q *Params) conversionData(at *place, p *problems) ConversionData {
@@ -96,6 +94,101 @@ func (q *Params) conversionData(at *place, p *problems) ConversionData {
 		}
 	}
 	return data
+}
+
+// Conversions returns the events of a as [Client.SendConversions] takes them: the way from /activities to the
+// Conversions API. Events of a thread become events of that conversation, as with [Event.Conversion]; events of a
+// device become events of the app, for which any name will do. All share a's user data, and an App value.
+//
+// What has no counterpart is a [*ValidationError]. So is a denied consent for a thread: conversations have no place
+// for it, and leaving it out would say that nothing was denied.
+func (a *Activity) Conversions() ([]Conversion, error) {
+	if a == nil {
+		return nil, nilCall(opSendConversions)
+	}
+	call := a.call()
+	app, p := call.conversionApp()
+	if a.Measurement.EventID != "" {
+		p.add(field("measurement").field("event_id"), RuleConflict, noCounterpart+"; use Event.ID")
+	}
+	all := make([]Conversion, len(a.Events))
+	for i := range a.Events {
+		c := a.Events[i].convert(field("events").item(i), &p, app != nil)
+		c.Thread, c.App, c.UserData, c.DataProcessing = a.Thread, app, a.UserData, a.DataProcessing
+		all[i] = c
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].ID == "" {
+			all[i].ID = all[i].stableID()
+		}
+	}
+	return all, nil
+}
+
+// Conversion returns the install as [Client.SendConversions] takes it, under Measurement.EventID or, without one, an
+// ID made from the device and the time. What has no counterpart is a [*ValidationError].
+func (in *Install) Conversion() (Conversion, error) {
+	if in == nil {
+		return Conversion{}, nilCall(opSendConversions)
+	}
+	call := in.call()
+	app, p := call.conversionApp()
+	if err := p.err(); err != nil {
+		return Conversion{}, err
+	}
+	c := Conversion{
+		Name: conversionInstall, Time: in.InstalledAt, ID: in.Measurement.EventID, App: app,
+		UserData: in.UserData, DataProcessing: in.DataProcessing,
+	}
+	if c.ID == "" {
+		c.ID = c.stableID()
+	}
+	return c, nil
+}
+
+// conversionApp returns the app of a call to /activities, or nil when it is about a thread, and the problems of
+// everything but the events' names and parameters.
+func (a *activityCall) conversionApp() (*AppConversion, problems) {
+	var p problems
+	if invalid, ok := a.validate(time.Now()).(*ValidationError); ok { //nolint:errorlint // validate returns no other
+		p.issues = invalid.Issues
+	}
+	bundle, measurement := *a.bundle, *a.measurement
+	bundle.Installer, bundle.Receipts, bundle.URLSchemes = "", "", nil
+	refuseSet(bundlePlan, &bundle, field("bundle"), &p)
+	measurement.EventID, measurement.InstallReferrer, measurement.CampaignIDs = "", "", ""
+	refuseSet(measurementPlan, &measurement, field("measurement"), &p)
+	if len(a.extra) > 0 {
+		p.add(field("extra"), RuleConflict, noCounterpart)
+	}
+	app := &AppConversion{
+		Device: *a.device, ExtInfo: *a.extInfo, Consent: *a.consent, ClientIP: a.clientIP,
+		Installer: a.bundle.Installer, Receipts: a.bundle.Receipts, URLSchemes: a.bundle.URLSchemes,
+		InstallReferrer: a.measurement.InstallReferrer, CampaignIDs: a.measurement.CampaignIDs,
+		ConsiderViews: a.views.ConsiderViews, IncludeDwellData: a.views.IncludeDwellData,
+		IncludeVideoData: a.views.IncludeVideoData,
+	}
+	if *a.thread == (Thread{}) {
+		app.validateCounterparts(nil, &p)
+		app.validateUser(a.userData.appendHashed(nil, nil, time.Now(), nil, nil), &p)
+		return app, p
+	}
+	onlyApps := func(set bool, at *place) {
+		if set {
+			p.add(at, RuleConflict, "is for mobile apps: a conversion of a conversation does not carry it")
+		}
+	}
+	onlyApps(a.clientIP.IsValid(), field("client_ip"))
+	onlyApps(app.Installer != "" || app.Receipts != "" || len(app.URLSchemes) > 0, field("bundle"))
+	onlyApps(app.InstallReferrer != "" || app.CampaignIDs != "", field("measurement"))
+	onlyApps(app.ConsiderViews, field("consider_views"))
+	if a.consent.Advertiser == Denied || a.consent.Application == Denied {
+		p.add(field("consent"), RuleConflict, "conversions of conversations carry no consent, so a denied one cannot be sent")
+	}
+	return nil, p
 }
 
 // stableIDPrefix marks an ID as made by stableID, in its first form. IDs must never change for the same event, so a

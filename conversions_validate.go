@@ -57,6 +57,41 @@ func (c Conversion) Warnings() []Issue {
 	return p.issues
 }
 
+// Validate checks everything that can be known before the call is sent and returns a [*ValidationError] that lists
+// every problem, or nil.
+func (c *ConversionCall) Validate() error {
+	if c == nil {
+		return nilCall(opSendConversions)
+	}
+	var all, own problems
+	c.DatasetID.validate(field("dataset_id"), &all)
+	if len(c.Conversions) == 0 {
+		all.add(field("conversions"), RuleRequired, "must hold at least one conversion")
+	}
+	now := time.Now()
+	for i := range c.Conversions {
+		own.issues = own.issues[:0]
+		c.Conversions[i].validate(&own, now)
+		all.issues = append(all.issues, own.under(field("conversions").item(i))...)
+	}
+	return all.err()
+}
+
+// Warnings lists what Meta's sources disagree on, and personal data that has to be left out: the call is sent all the
+// same. Nil means none.
+func (c *ConversionCall) Warnings() []Issue {
+	if c == nil {
+		return nil
+	}
+	var all problems
+	for i := range c.Conversions {
+		own := problems{issues: c.Conversions[i].Warnings()}
+		all.issues = append(all.issues, own.under(field("conversions").item(i))...)
+	}
+	warnRepeats(len(c.Conversions), func(i int) string { return c.Conversions[i].ID }, field("conversions"), &all)
+	return all.issues
+}
+
 // validate checks the conversion as one on its own; see problems.under.
 func (c *Conversion) validate(p *problems, now time.Time) {
 	var user [numUserDataKeys]hashedField
@@ -190,4 +225,65 @@ func notForMessaging(name string) string {
 		names[i] = string(name)
 	}
 	return refused + "; allowed are " + strings.Join(names, ", ")
+}
+
+const noCounterpart = "has no counterpart in the Conversions API"
+
+// refuseSet adds a problem for each field that is set and has no counterpart in the Conversions API.
+func refuseSet[T any](plan *wire.Plan[T], v *T, at *place, p *problems) {
+	for i := range plan.Members() {
+		if m := plan.Value(v, i); m.Set() {
+			p.add(at.field(m.Stored), RuleConflict, noCounterpart)
+		}
+	}
+}
+
+func (a *AppConversion) validate(at *place, p *problems) {
+	a.Device.validate(at.field("device"), p)
+	a.ExtInfo.validate(at.field("ext_info"), p)
+	a.Consent.validate(at.field("consent"), p)
+	validateClientIP(a.ClientIP, at.field("client_ip"), p)
+	bundle, measurement, views := a.groups()
+	views.validate(at, p)
+	check(bundlePlan, &bundle, at, p, time.Time{})
+	check(measurementPlan, &measurement, at, p, time.Time{})
+	a.validateCounterparts(at, p)
+}
+
+// validateCounterparts checks what /activities takes in another form, or does without.
+func (a *AppConversion) validateCounterparts(at *place, p *problems) {
+	for i := range devicePlan.Members() {
+		m := devicePlan.Value(&a.Device, i)
+		_, inUserData := m.Tag.Lookup("user_data")
+		_, inAppData := m.Tag.Lookup("app_data")
+		if m.Set() && !inUserData && !inAppData {
+			p.add(at.field("device").field(m.Stored), RuleConflict, noCounterpart)
+		}
+	}
+	if a.ExtInfo.IsZero() {
+		p.add(at.field("ext_info"), RuleRequired, "must be set (2804043)")
+	} else if a.ExtInfo.OSVersion == "" {
+		p.add(at.field("ext_info").field("os_version"), RuleRequired, "must be set (2804043)")
+	}
+}
+
+// validateUser checks that somebody is named. Where only user data does, Meta refuses what fits too many people.
+func (a *AppConversion) validateUser(user []hashedField, p *problems) {
+	if a.Device.AdvertiserID != "" || a.Device.AnonID != "" || a.Device.UserID != "" {
+		return
+	}
+	if len(user) == 0 {
+		p.add(field("user_data"), RuleRequired,
+			"name the person: a device (advertiser ID, anonymous ID or user ID) or user data")
+		return
+	}
+	for _, vague := range [...]string{" ct country st zp ge ", " db ", " fn ge ", " ln ge "} {
+		if !slices.ContainsFunc(user, func(f hashedField) bool {
+			return !strings.Contains(vague, " "+f.conversionsKey()+" ")
+		}) {
+			p.add(field("user_data"), RuleRequired,
+				"fits too many people: add an email address, a phone number or an ID (2804050)")
+			return
+		}
+	}
 }

@@ -69,9 +69,6 @@ func appendParam(dst []byte, value any) []byte {
 
 // validateExtra checks parameters outside the model.
 func validateExtra(extra map[string]string, taken homes, at *place, p *problems) {
-	if len(extra) == 0 {
-		return
-	}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
 		switch name {
 		case "access_token", "appsecret_proof", "appsecret_time":

@@ -113,6 +113,18 @@ type Content struct {
 
 var contentPlan = wire.For[Content]()
 
+// appendContents writes products as a JSON array in a JSON string.
+func appendContents(dst []byte, contents *[]Content) []byte {
+	dst = append(dst, `"[`...)
+	for i := range *contents {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = contentPlan.AppendNested(dst, &(*contents)[i])
+	}
+	return append(dst, `]"`...)
+}
+
 // OperationalParams are the debugging data of one event: what Meta looks at when something is wrong with the event, and
 // advertisers never see. In a request that has any, each event has its entry, in the same order. Keys and values follow
 // the rules of [Params.Custom].

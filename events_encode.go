@@ -36,18 +36,6 @@ func (e *Event) append(dst []byte) []byte {
 	return wire.CloseObject(dst, open)
 }
 
-// appendContents writes products as a JSON array in a JSON string.
-func appendContents(dst []byte, contents *[]Content) []byte {
-	dst = append(dst, `"[`...)
-	for i := range *contents {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = contentPlan.AppendNested(dst, &(*contents)[i])
-	}
-	return append(dst, `]"`...)
-}
-
 // hasOperational reports whether any of the events has debugging data.
 func hasOperational(events []Event) bool {
 	for i := range events {

@@ -139,9 +139,11 @@ func (e *Event) warn(at *place, p *problems) {
 			warnLength(m.Text(), params.field(m.Name), p)
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(e.Params.Custom)) {
-		text, _ := wire.AsText(e.Params.Custom[key])
-		warnLength(text, params.field(key), p)
+	if len(e.Params.Custom) > 0 {
+		for _, key := range slices.Sorted(maps.Keys(e.Params.Custom)) {
+			text, _ := wire.AsText(e.Params.Custom[key])
+			warnLength(text, params.field(key), p)
+		}
 	}
 	if count > maxParams {
 		p.add(params, RuleLength, "an event name takes at most 25 different parameters")

@@ -29,7 +29,7 @@ func check[T any](plan *wire.Plan[T], v *T, at *place, found *problems, now time
 		m := plan.Value(v, i)
 		switch m.Kind {
 		case wire.Text:
-			if m.Set() || m.Required {
+			if m.Text() != "" || m.Required {
 				checkText(m, at, found)
 			}
 		case wire.Texts:
@@ -54,7 +54,7 @@ func check[T any](plan *wire.Plan[T], v *T, at *place, found *problems, now time
 				found.add(at.field(m.Stored), RuleRange, "must be a finite number, not negative")
 			}
 		case wire.Amount:
-			if m.Set() && !wire.Finite(m.Float()) {
+			if f := m.Amount(); f != nil && !wire.Finite(*f) {
 				found.add(at.field(m.Stored), RuleRange, "must be a finite number")
 			}
 		case wire.Time:

@@ -143,7 +143,7 @@ func (t *Thread) validateConversation(at *place, p *problems) {
 	check(threadPlan, t, at, p, time.Time{})
 }
 
-func (t Thread) warn(at *place, p *problems) {
+func (t *Thread) warn(at *place, p *problems) {
 	if t.PageID != "" && t.PageID == t.PSID {
 		p.add(at.field("psid"), RuleConflict, "is the ID of the Page: was the sender of an echo taken for the person?")
 	}

@@ -22,6 +22,16 @@ func AppendField[T string | []byte](dst []byte, name string, value T) []byte {
 	return appendEscaped(append(appendEscaped(dst, name), '='), value)
 }
 
+// Escape escapes what was written to the end of a form body, from start on.
+func Escape(dst []byte, start int) []byte {
+	for _, b := range dst[start:] {
+		if !plain[b] {
+			return appendEscaped(dst[:start], string(dst[start:]))
+		}
+	}
+	return dst
+}
+
 const upperHex = "0123456789ABCDEF"
 
 // plain marks the bytes that stand for themselves in a form body.

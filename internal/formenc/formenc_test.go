@@ -34,6 +34,13 @@ func TestAppendField(t *testing.T) {
 	require.Equal(t, string(body)+"&a%5Bb%5D=", string(formenc.AppendField(body, "a[b]", "")))
 }
 
+func TestEscape(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "plain-1_2.3~", `["a b","é"]`, "1e+21"} {
+		require.Equal(t, "a=&b="+url.QueryEscape(text), string(formenc.Escape([]byte("a=&b="+text), len("a=&b="))))
+	}
+}
+
 func FuzzAppendField(f *testing.F) {
 	f.Add("event", "CUSTOM_APP_EVENTS", "ud[em]", "\x00\xff é&=+%")
 	f.Add("", "", " ", "~")

@@ -48,13 +48,11 @@ func (v Value) Texts() []string { return *(*[]string)(v.at) }
 // Int returns the value of an [Int].
 func (v Value) Int() int { return *(*int)(v.at) }
 
-// Float returns the value of a [Float], or of an [Amount] that is set.
-func (v Value) Float() float64 {
-	if v.Kind == Amount {
-		return **(**float64)(v.at)
-	}
-	return *(*float64)(v.at)
-}
+// Float returns the value of a [Float].
+func (v Value) Float() float64 { return *(*float64)(v.at) }
+
+// Amount returns the value of an [Amount], nil when it is not set.
+func (v Value) Amount() *float64 { return *(**float64)(v.at) }
 
 // Time returns the value of a [Time].
 func (v Value) Time() time.Time { return *(*time.Time)(v.at) }
@@ -76,9 +74,9 @@ func (v Value) Set() bool {
 	case Flag:
 		return *(**bool)(v.at) != nil
 	case Float:
-		return *(*float64)(v.at) != 0
+		return v.Float() != 0
 	case Amount:
-		return *(**float64)(v.at) != nil
+		return v.Amount() != nil
 	case Time:
 		return !(*time.Time)(v.at).IsZero()
 	case Millis:
@@ -127,10 +125,10 @@ func (v Value) appendJSON(dst []byte) []byte {
 		}
 		return jsonscan.AppendFloat(dst, v.Float())
 	case Amount:
-		if !v.Set() {
+		if v.Amount() == nil {
 			return append(dst, "null"...)
 		}
-		return jsonscan.AppendFloat(dst, v.Float())
+		return jsonscan.AppendFloat(dst, *v.Amount())
 	case Time:
 		return strconv.AppendInt(dst, v.Time().Unix(), 10)
 	case Millis:
@@ -245,14 +243,15 @@ func (p *Plan[T]) AppendList(dst []byte, v *T) []byte {
 
 // AppendForm writes what is set of v as fields of a form.
 func (p *Plan[T]) AppendForm(dst []byte, v *T) []byte {
-	var buf [64]byte
 	for i := range p.Members() {
-		switch value := p.Value(v, i); {
-		case !value.always && !value.Set():
-		case value.Kind == Text:
-			dst = formenc.AppendField(dst, value.Name, value.Text())
+		switch m := p.Value(v, i); {
+		case !m.always && !m.Set():
+		case m.Kind == Text:
+			dst = formenc.AppendField(dst, m.Name, m.Text())
 		default:
-			dst = formenc.AppendField(dst, value.Name, value.appendJSON(buf[:0]))
+			dst = formenc.AppendField(dst, m.Name, "")
+			start := len(dst)
+			dst = formenc.Escape(m.appendJSON(dst), start)
 		}
 	}
 	return dst
