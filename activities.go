@@ -278,8 +278,8 @@ func (a *Activity) call() activityCall {
 
 func (in *Install) call() activityCall {
 	return activityCall{
-		kind: kindInstall, thread: new(Thread), device: &in.Device, extInfo: &in.ExtInfo, userData: &in.UserData, clientIP: in.ClientIP,
-		consent: &in.Consent, dataProcessing: &in.DataProcessing, installedAt: in.InstalledAt,
+		kind: kindInstall, thread: new(Thread), device: &in.Device, extInfo: &in.ExtInfo, userData: &in.UserData,
+		clientIP: in.ClientIP, consent: &in.Consent, dataProcessing: &in.DataProcessing, installedAt: in.InstalledAt,
 		views:  views{in.ConsiderViews, in.IncludeDwellData, in.IncludeVideoData},
 		bundle: &in.Bundle, measurement: &in.Measurement, allowAnonID: in.AllowAnonID, extra: in.Extra,
 		homes: activityHomes,

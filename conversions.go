@@ -108,7 +108,7 @@ type ConversionData struct {
 	Custom map[string]any `json:"custom,omitzero" wire:"-"`
 }
 
-var dataPlan = wire.For[ConversionData](wire.Encode(appendConversionContents))
+var dataPlan = wire.For[ConversionData](wire.List(conversionContentPlan))
 
 // UnmarshalJSON reads what encoding/json writes of ConversionData. Numbers in Custom become json.Number: a long ID
 // keeps every digit.
@@ -130,18 +130,6 @@ type ConversionContent struct {
 }
 
 var conversionContentPlan = wire.For[ConversionContent]()
-
-// appendConversionContents writes products as a JSON array.
-func appendConversionContents(dst []byte, contents *[]ConversionContent) []byte {
-	dst = append(dst, '[')
-	for i := range *contents {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = conversionContentPlan.AppendObject(dst, &(*contents)[i])
-	}
-	return append(dst, ']')
-}
 
 // AppConversion is the mobile app a [Conversion] happened in: what Activity and Install send to /activities, in the
 // form of the Conversions API. The dataset must be linked to the app.
@@ -183,8 +171,8 @@ func (a *AppConversion) groups() (Bundle, Measurement, views) {
 		views{a.ConsiderViews, a.IncludeDwellData, a.IncludeVideoData}
 }
 
-// ConversionCall is one call of [Client.SendConversions] as a value, for queues: marshalled, it holds no secret, and
-// its personal data is hashed. Set the Time of conversions that may wait.
+// ConversionCall is a request of [Client.SendConversions] as a value, for queues; [MarshalCall] says what its stored
+// form holds. Set the Time of conversions that may wait.
 type ConversionCall struct {
 	DatasetID   ID           `json:"dataset_id"`
 	Conversions []Conversion `json:"conversions"`

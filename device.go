@@ -132,7 +132,7 @@ type Measurement struct {
 	WhatsAppOptIn *bool `json:"whatsapp_opt_in,omitzero" wire:"add_to_messaging_customer_base_for_whatsapp"`
 }
 
-var measurementPlan = wire.For[Measurement](wire.Encode(appendSources))
+var measurementPlan = wire.For[Measurement](wire.List(sourcePlan))
 
 func (m *Measurement) validate(at *place, p *problems, now time.Time) {
 	check(measurementPlan, m, at, p, now)
@@ -157,14 +157,3 @@ type AttributionSource struct {
 }
 
 var sourcePlan = wire.For[AttributionSource]()
-
-func appendSources(dst []byte, sources *[]AttributionSource) []byte {
-	dst = append(dst, '[')
-	for i := range *sources {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = sourcePlan.AppendObject(dst, &(*sources)[i])
-	}
-	return append(dst, ']')
-}

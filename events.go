@@ -95,7 +95,7 @@ type Params struct {
 	Custom map[string]any `json:"custom,omitzero" wire:"-"`
 }
 
-var paramsPlan = wire.For[Params](wire.Encode(appendContents))
+var paramsPlan = wire.For[Params](wire.NestedList(contentPlan))
 
 // UnmarshalJSON reads what encoding/json writes of Params. Numbers in Custom become json.Number: a long ID keeps every
 // digit.
@@ -112,18 +112,6 @@ type Content struct {
 }
 
 var contentPlan = wire.For[Content]()
-
-// appendContents writes products as a JSON array in a JSON string.
-func appendContents(dst []byte, contents *[]Content) []byte {
-	dst = append(dst, `"[`...)
-	for i := range *contents {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = contentPlan.AppendNested(dst, &(*contents)[i])
-	}
-	return append(dst, `]"`...)
-}
 
 // OperationalParams are the debugging data of one event: what Meta looks at when something is wrong with the event, and
 // advertisers never see. In a request that has any, each event has its entry, in the same order. Keys and values follow

@@ -257,6 +257,28 @@ func (p *Plan[T]) AppendForm(dst []byte, v *T) []byte {
 	return dst
 }
 
+// List returns the Encoder of fields of type []T: a JSON array of the objects that p writes.
+func List[T any](p *Plan[T]) Encoder {
+	return Encode(func(dst []byte, list *[]T) []byte { return appendList(append(dst, '['), *list, p.AppendObject, "]") })
+}
+
+// NestedList is List inside a JSON string, as AppendNested writes the objects.
+func NestedList[T any](p *Plan[T]) Encoder {
+	return Encode(func(dst []byte, list *[]T) []byte {
+		return appendList(append(dst, `"[`...), *list, p.AppendNested, `]"`)
+	})
+}
+
+func appendList[T any](dst []byte, list []T, write func([]byte, *T) []byte, end string) []byte {
+	for i := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = write(dst, &list[i])
+	}
+	return append(dst, end...)
+}
+
 // AppendTexts writes texts as a JSON array.
 func AppendTexts(dst []byte, texts []string) []byte {
 	dst = append(dst, '[')

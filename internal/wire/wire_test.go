@@ -115,6 +115,15 @@ func TestPlan_Append(t *testing.T) {
 	require.Equal(t, `{\"name\":\"a\",\"n\":2}`, string(items.AppendNested(nil, &item{"a", 2})))
 	require.Equal(t, `{\"name\":\"\\\"\\u2028\\n\"}`, string(items.AppendNested(nil, &item{Name: "\"\u2028\n"})))
 	require.Equal(t, `{}`, string(items.AppendNested(nil, new(item))))
+
+	type lists struct {
+		Plain []item `json:"plain"`
+	}
+	two := &lists{Plain: []item{{"a", 1}, {"b", 2}}}
+	require.Equal(t, `{"plain":[{"name":"a","n":1},{"name":"b","n":2}]}`,
+		string(wire.For[lists](wire.List(items)).AppendObject(nil, two)))
+	require.Equal(t, `{"plain":"[{\"name\":\"a\",\"n\":1},{\"name\":\"b\",\"n\":2}]"}`,
+		string(wire.For[lists](wire.NestedList(items)).AppendObject(nil, two)))
 }
 
 // A value counts as set when something of it is sent: a list made but empty is none.
