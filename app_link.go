@@ -59,8 +59,9 @@ func (q AppLinkQuery) Warnings() []Issue {
 func (q *AppLinkQuery) call() activityCall {
 	return activityCall{
 		kind: kindAppLink, thread: new(Thread), device: &q.Device, extInfo: &q.ExtInfo, userData: new(UserData),
-		clientIP: q.ClientIP, consent: &q.Consent, dataProcessing: &q.DataProcessing, bundle: &q.Bundle, measurement: new(Measurement),
-		extra: q.Extra, homes: appLinkHomes,
+		clientIP: q.ClientIP, consent: &q.Consent, dataProcessing: &q.DataProcessing, bundle: &q.Bundle,
+		measurement: new(Measurement),
+		extra:       q.Extra, homes: appLinkHomes,
 	}
 }
 

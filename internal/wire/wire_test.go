@@ -120,9 +120,9 @@ func TestPlan_Append(t *testing.T) {
 		Plain []item `json:"plain"`
 	}
 	two := &lists{Plain: []item{{"a", 1}, {"b", 2}}}
-	require.Equal(t, `{"plain":[{"name":"a","n":1},{"name":"b","n":2}]}`,
+	require.JSONEq(t, `{"plain":[{"name":"a","n":1},{"name":"b","n":2}]}`,
 		string(wire.For[lists](wire.List(items)).AppendObject(nil, two)))
-	require.Equal(t, `{"plain":"[{\"name\":\"a\",\"n\":1},{\"name\":\"b\",\"n\":2}]"}`,
+	require.JSONEq(t, `{"plain":"[{\"name\":\"a\",\"n\":1},{\"name\":\"b\",\"n\":2}]"}`,
 		string(wire.For[lists](wire.NestedList(items)).AppendObject(nil, two)))
 }
 
