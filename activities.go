@@ -2,21 +2,16 @@ package appevents
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 
-	"github.com/google/go-querystring/query"
-
 	"github.com/appevents/appevents-go/internal/formenc"
-	"github.com/appevents/appevents-go/internal/jsonscan"
+	"github.com/appevents/appevents-go/internal/wire"
 )
 
 // Activity is events of one person, sent to /activities by [Client.LogActivity]. The person is named by Thread (a
@@ -111,13 +106,6 @@ type Install struct {
 	Extra map[string]string `json:"extra,omitzero"`
 }
 
-// The kinds of call /activities takes.
-const (
-	kindCustomEvents = "CUSTOM_APP_EVENTS"
-	kindInstall      = "MOBILE_APP_INSTALL"
-	kindAppLink      = "DEFERRED_APP_LINK"
-)
-
 const permissionActivities = "use the app token, or a user token of someone with a role on the app"
 
 var (
@@ -143,16 +131,12 @@ func (c *Client) LogActivity(ctx context.Context, a *Activity) (*ActivityResult,
 		return nil, err
 	}
 	c.watcher.warn(ctx, opLogActivity, call.warnings)
-	common, err := call.body()
-	if err != nil {
-		return nil, err
-	}
+	common := call.body()
 	return c.sendEvents(ctx, a.Events, func(events []Event) *request {
-		var buf [1 << 10]byte
-		body := formenc.AppendField(common, "custom_events", appendEvents(buf[:0], events))
+		body := formenc.AppendField(common, nameCustomEvents, appendEvents(nil, events))
 		common = slices.Clip(common) // a further request gets memory of its own
 		if hasOperational(events) {
-			body = formenc.AppendField(body, "operational_parameters", appendOperational(nil, events))
+			body = formenc.AppendField(body, nameOperational, appendOperational(nil, events))
 		}
 		return c.activityRequest(opLogActivity, body, a.ClientIP, a.Thread.PageID)
 	})
@@ -176,11 +160,7 @@ func (c *Client) sendOne(ctx context.Context, op *operation, call activityCall) 
 		return nil, err
 	}
 	c.watcher.warn(ctx, op, call.warnings)
-	body, err := call.body()
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.do(ctx, c.activityRequest(op, body, call.clientIP, ""))
+	resp, err := c.do(ctx, c.activityRequest(op, call.body(), call.clientIP, ""))
 	if err != nil {
 		return nil, err
 	}
@@ -231,42 +211,93 @@ func nilCall(op string) error {
 	return &ValidationError{Issues: []Issue{{Rule: RuleRequired, Message: op + ": the call is nil"}}}
 }
 
+// The parameters of /activities that are more than a field of their own. Those of the groups are declared in their
+// types.
+const (
+	nameEvent        = "event"
+	nameCustomEvents = "custom_events"
+	nameOperational  = "operational_parameters"
+	nameExtInfo      = "extinfo"
+	nameUserData     = "ud"
+	nameUserIDType   = "user_id_type"
+	nameInstalledAt  = "install_timestamp"
+
+	userIDTypePlayer = "INSTANT_GAMES_PLAYER_ID"
+)
+
+// views are the flags that Activity, Install and AppConversion have as fields of their own.
+type views struct {
+	ConsiderViews    bool `json:"consider_views"`
+	IncludeDwellData bool `json:"include_dwell_data"`
+	IncludeVideoData bool `json:"include_video_data"`
+}
+
+var viewsPlan = wire.For[views]()
+
+func (v views) validate(at *place, p *problems) {
+	if (v.IncludeDwellData || v.IncludeVideoData) && !v.ConsiderViews {
+		p.add(at.field("consider_views"), RuleRequired, "must be true to ask for dwell or video data")
+	}
+}
+
+// activityHomes are the parameters that Extra must not set.
+var activityHomes = sync.OnceValue(func() homes {
+	all := homes{
+		nameEvent:                  "LogActivity, LogInstall or DeferredAppLink",
+		nameCustomEvents:           "Activity.Events",
+		nameCustomEvents + "_file": "Activity.Events, of which the file is another encoding",
+		nameOperational:            "Event.Operational",
+		nameExtInfo:                "ExtInfo",
+		nameUserData:               "UserData",
+		nameUserIDType:             "Device.PlayerID",
+		nameInstalledAt:            "Install.InstalledAt",
+	}
+	addHomes(all, "Consent.", consentPlan)
+	addHomes(all, "Activity.Thread.", threadPlan)
+	addHomes(all, "DataProcessing.", processingPlan)
+	addHomes(all, "Device.", devicePlan)
+	addHomes(all, "Bundle.", bundlePlan)
+	addHomes(all, "Measurement.", measurementPlan)
+	addHomes(all, "", viewsPlan)
+	return all
+})
+
 // activityCall is what Activity, Install and AppLinkQuery have in common: one call to /activities.
 type activityCall struct {
-	kind             string
-	thread           Thread
-	device           *Device
-	extInfo          *ExtInfo
-	userData         *UserData
-	clientIP         netip.Addr
-	consent          Consent
-	dataProcessing   DataProcessing
-	events           []Event
-	installedAt      time.Time
-	considerViews    bool
-	includeDwellData bool
-	includeVideoData bool
-	bundle           *Bundle
-	measurement      *Measurement
-	allowAnonID      bool
-	extra            map[string]string
+	kind           string
+	thread         *Thread
+	device         *Device
+	extInfo        *ExtInfo
+	userData       *UserData
+	clientIP       netip.Addr
+	consent        *Consent
+	dataProcessing *DataProcessing
+	events         []Event
+	installedAt    time.Time
+	views          views
+	bundle         *Bundle
+	measurement    *Measurement
+	allowAnonID    bool
+	extra          map[string]string
+	homes          func() homes // of what extra must not set
 }
 
 func (a *Activity) call() activityCall {
 	return activityCall{
-		kind: kindCustomEvents, thread: a.Thread, device: &a.Device, extInfo: &a.ExtInfo, userData: &a.UserData,
-		clientIP: a.ClientIP, consent: a.Consent, dataProcessing: a.DataProcessing, events: a.Events,
-		considerViews: a.ConsiderViews, includeDwellData: a.IncludeDwellData, includeVideoData: a.IncludeVideoData,
-		bundle: &a.Bundle, measurement: &a.Measurement, extra: a.Extra,
+		kind: kindCustomEvents, thread: &a.Thread, device: &a.Device, extInfo: &a.ExtInfo, userData: &a.UserData,
+		clientIP: a.ClientIP, consent: &a.Consent, dataProcessing: &a.DataProcessing, events: a.Events,
+		views:  views{a.ConsiderViews, a.IncludeDwellData, a.IncludeVideoData},
+		bundle: &a.Bundle, measurement: &a.Measurement, extra: a.Extra, homes: activityHomes,
 	}
 }
 
 func (in *Install) call() activityCall {
 	return activityCall{
-		kind: kindInstall, device: &in.Device, extInfo: &in.ExtInfo, userData: &in.UserData, clientIP: in.ClientIP,
-		consent: in.Consent, dataProcessing: in.DataProcessing, installedAt: in.InstalledAt,
-		considerViews: in.ConsiderViews, includeDwellData: in.IncludeDwellData, includeVideoData: in.IncludeVideoData,
+		kind: kindInstall, thread: new(Thread), device: &in.Device, extInfo: &in.ExtInfo, userData: &in.UserData,
+		clientIP: in.ClientIP, consent: &in.Consent, dataProcessing: &in.DataProcessing, installedAt: in.InstalledAt,
+		views:  views{in.ConsiderViews, in.IncludeDwellData, in.IncludeVideoData},
 		bundle: &in.Bundle, measurement: &in.Measurement, allowAnonID: in.AllowAnonID, extra: in.Extra,
+		homes: activityHomes,
 	}
 }
 
@@ -285,23 +316,21 @@ func (a *activityCall) validate(now time.Time) error {
 	}
 	a.consent.validate(field("consent"), &p)
 	a.dataProcessing.validate(field("data_processing"), &p)
-	if a.hasAppForm() {
-		a.bundle.validate(field("bundle"), &p)
-		a.measurement.validate(field("measurement"), &p, now)
-	}
+	check(bundlePlan, a.bundle, field("bundle"), &p, now)
+	a.measurement.validate(field("measurement"), &p, now)
 	validateTime(a.installedAt, field("installed_at"), &p, now)
-	if (a.includeDwellData || a.includeVideoData) && !a.considerViews {
-		p.add(field("consider_views"), RuleRequired, "must be true to ask for dwell or video data")
+	a.views.validate(nil, &p)
+	validateClientIP(a.clientIP, field("client_ip"), &p)
+	if len(a.extra) > 0 {
+		validateExtra(a.extra, a.homes(), field("extra"), &p)
 	}
-	if ip := a.clientIP.Unmap(); ip.IsUnspecified() || ip.IsMulticast() {
-		p.add(field("client_ip"), RuleFormat, "must be the address of a device")
-	}
-	home := activityParamHome
-	if a.kind == kindAppLink {
-		home = appLinkParamHome
-	}
-	validateExtra(a.extra, home, field("extra"), &p)
 	return p.err()
+}
+
+func validateClientIP(ip netip.Addr, at *place, p *problems) {
+	if ip = ip.Unmap(); ip.IsUnspecified() || ip.IsMulticast() {
+		p.add(at, RuleFormat, "must be the address of a device")
+	}
 }
 
 // validateEvents checks the events of a call to /activities or /page_activities.
@@ -326,7 +355,7 @@ func (a *activityCall) validateIdentity(p *problems) {
 		if a.device.AdvertiserID == "" && a.device.Attribution == "" && a.device.AnonID == "" {
 			p.add(field("device"), RuleRequired, "needs an advertiser ID, attribution or an anonymous ID")
 		}
-	case a.thread != Thread{}:
+	case *a.thread != Thread{}:
 		a.thread.validateMessenger(field("thread"), p)
 		if !a.device.IsZero() {
 			p.add(field("device"), RuleConflict, "cannot be combined with a thread")
@@ -343,140 +372,47 @@ func (a *activityCall) validateIdentity(p *problems) {
 
 func (a *activityCall) warnings() []Issue {
 	var p problems
-	for i := range a.events {
-		a.events[i].warn(field("events").item(i), &p)
-	}
+	warnEvents(a.events, &p)
+	a.thread.warn(field("thread"), &p)
 	a.device.warn(field("device"), &p)
+	a.extInfo.warn(field("ext_info"), &p)
 	a.userData.warn(field("user_data"), &p)
 	return p.issues
 }
 
-// activityGroups are the parameters of /activities that few calls have. Groups that are nil are not sent.
-type activityGroups struct {
-	UserData formenc.Pairs `url:"ud,omitempty"`
-
-	*Device         `url:",omitempty"`
-	*appForm        `url:",omitempty"`
-	*processingForm `url:",omitempty"`
-}
-
-// appForm holds what only apps and measurement partners send.
-type appForm struct {
-	UserIDType            string       `url:"user_id_type,omitempty"`
-	InstallTimestamp      int64        `url:"install_timestamp,omitempty"`
-	ConsiderViews         bool         `url:"consider_views,int,omitempty"`
-	IncludeDwellData      bool         `url:"include_dwell_data,int,omitempty"`
-	IncludeVideoData      bool         `url:"include_video_data,int,omitempty"`
-	URLSchemes            formenc.JSON `url:"url_schemes,omitempty"`
-	CircuitBreakerTimeout int64        `url:"circuit_breaker_timeout_ms,omitempty"`
-	AttributionSources    formenc.JSON `url:"attribution_sources,omitempty"`
-	Bundle
-	Measurement
-}
-
-// processingForm holds the data-processing options.
-type processingForm struct {
-	Options formenc.JSON `url:"data_processing_options"`
-	Country int          `url:"data_processing_options_country"`
-	State   int          `url:"data_processing_options_state"`
-}
-
-// body encodes everything but the events, which may differ by request. What every call has is written directly: by
-// reflection it would cost more than all the rest of a bot's call.
-func (a *activityCall) body() ([]byte, error) {
-	dst := formenc.AppendField(make([]byte, 0, 512), "event", a.kind)
-	dst = formenc.AppendField(dst, "advertiser_tracking_enabled", strconv.Itoa(a.consent.Advertiser.flag()))
-	dst = formenc.AppendField(dst, "application_tracking_enabled", strconv.Itoa(a.consent.Application.flag()))
+// body encodes everything but the events, which differ by request.
+func (a *activityCall) body() []byte {
+	dst := formenc.AppendField(make([]byte, 0, 512), nameEvent, a.kind)
+	dst = consentPlan.AppendForm(dst, a.consent)
 	switch {
 	case !a.thread.IsZero():
-		dst = formenc.AppendField(dst, "extinfo", messengerExtInfo)
-		dst = formenc.AppendField(dst, "page_id", string(a.thread.PageID))
-		dst = formenc.AppendField(dst, "page_scoped_user_id", string(a.thread.PSID))
+		dst = formenc.AppendField(dst, nameExtInfo, messengerExtInfo)
+		dst = threadPlan.AppendForm(dst, a.thread)
 	case !a.extInfo.IsZero():
-		dst = formenc.AppendField(dst, "extinfo", a.extInfo.append(nil))
+		dst = formenc.AppendField(dst, nameExtInfo, a.extInfo.append(nil))
 	}
-	if a.userData.IsZero() && a.device.IsZero() && !a.hasAppForm() && !a.dataProcessing.set() && len(a.extra) == 0 {
-		return dst, nil
-	}
-	values, err := a.groups()
-	if err != nil {
-		return nil, err
-	}
-	return formenc.Append(dst, values), nil
-}
-
-// groups encodes the parameters that few calls have.
-func (a *activityCall) groups() (url.Values, error) {
-	groups := activityGroups{UserData: a.userData.pairs()}
-	if !a.device.IsZero() {
-		groups.Device = a.device
-	}
-	var err error
-	if groups.appForm, err = a.appForm(); err != nil {
-		return nil, err
-	}
-	if a.dataProcessing.set() {
-		options := `[]`
-		if a.dataProcessing.LimitedDataUse {
-			options = `["LDU"]`
-		}
-		groups.processingForm = &processingForm{
-			Options: formenc.JSON(options), Country: a.dataProcessing.Country, State: a.dataProcessing.State,
-		}
-	}
-	values, err := query.Values(&groups)
-	if err != nil {
-		return nil, fmt.Errorf("appevents: encode form: %w", err)
-	}
-	for name, value := range a.extra {
-		values.Set(name, value)
-	}
-	return values, nil
-}
-
-// hasAppForm reports whether the call has anything only apps and measurement partners send.
-func (a *activityCall) hasAppForm() bool {
-	return !a.installedAt.IsZero() || a.considerViews || !a.bundle.isZero() || !a.measurement.isZero() ||
-		a.device.PlayerID != ""
-}
-
-func (a *activityCall) appForm() (*appForm, error) {
-	if !a.hasAppForm() {
-		return nil, nil
-	}
-	form := &appForm{
-		ConsiderViews: a.considerViews, IncludeDwellData: a.includeDwellData, IncludeVideoData: a.includeVideoData,
-		Bundle: *a.bundle, Measurement: *a.measurement,
-		CircuitBreakerTimeout: a.bundle.CircuitBreakerTimeout.Milliseconds(),
-	}
+	dst = devicePlan.AppendForm(dst, a.device)
 	if a.device.PlayerID != "" {
-		form.UserIDType = "INSTANT_GAMES_PLAYER_ID"
+		dst = formenc.AppendField(dst, nameUserIDType, userIDTypePlayer)
+	}
+	dst = a.userData.appendForm(dst, nameUserData)
+	if a.dataProcessing.set() {
+		dst = processingPlan.AppendForm(dst, a.dataProcessing)
 	}
 	if !a.installedAt.IsZero() {
-		form.InstallTimestamp = a.installedAt.Unix()
+		dst = formenc.AppendField(dst, nameInstalledAt, strconv.FormatInt(a.installedAt.Unix(), 10))
 	}
-	if schemes := a.bundle.URLSchemes; len(schemes) > 0 {
-		list := []byte{'['}
-		for i, scheme := range schemes {
-			if i > 0 {
-				list = append(list, ',')
-			}
-			list = jsonscan.AppendString(list, scheme)
-		}
-		form.URLSchemes = append(list, ']')
+	if views := a.views; views.ConsiderViews {
+		dst = viewsPlan.AppendForm(dst, &views)
 	}
-	if sources := a.measurement.Sources; len(sources) > 0 {
-		list := make([]map[string]any, len(sources))
-		for i, source := range sources {
-			list[i] = source.wire()
+	dst = bundlePlan.AppendForm(dst, a.bundle)
+	dst = measurementPlan.AppendForm(dst, a.measurement)
+	if len(a.extra) > 0 {
+		for _, name := range slices.Sorted(maps.Keys(a.extra)) {
+			dst = formenc.AppendField(dst, name, a.extra[name])
 		}
-		text, err := json.Marshal(list)
-		if err != nil {
-			return nil, fmt.Errorf("appevents: encode attribution sources: %w", err)
-		}
-		form.AttributionSources = text
 	}
-	return form, nil
+	return dst
 }
 
 func (c *Client) activityRequest(op *operation, body []byte, clientIP netip.Addr, related ID) *request {
@@ -514,83 +450,4 @@ func (c *Client) sendEvents(
 		result.Events, start = end, end
 	}
 	return result, nil
-}
-
-// activityParamHome names the typed home of a parameter of /activities, or returns "".
-func activityParamHome(name string) string {
-	switch name {
-	case "event":
-		return "LogActivity, LogInstall or DeferredAppLink"
-	case "custom_events":
-		return "Activity.Events"
-	case "custom_events_file":
-		return "Activity.Events, of which the file is another encoding"
-	case "operational_parameters":
-		return "Event.Operational"
-	case "advertiser_tracking_enabled", "application_tracking_enabled":
-		return "Consent"
-	case "page_id", "page_scoped_user_id":
-		return "Activity.Thread"
-	case "extinfo":
-		return "ExtInfo"
-	case "ud":
-		return "UserData"
-	case "data_processing_options", "data_processing_options_country", "data_processing_options_state":
-		return "DataProcessing"
-	case "limited_data_use":
-		return "DataProcessing.LimitedDataUse, whose parameter took its place"
-	case "advertiser_id", "anon_id", "app_user_id", "attribution", "device_token", "user_id", "user_id_type",
-		"vendor_id", "windows_attribution_id":
-		return "Device"
-	case "advertiser_id_collection_enabled", "application_package_name", "bundle_id", "bundle_short_version",
-		"bundle_version", "circuit_breaker_timeout_ms", "installer_package", "is_circuit_breaker_active",
-		"migration_bundle", "num_skipped_events", "receipt_data", "sdk", "sdk_version", "url_schemes":
-		return "Bundle"
-	case "add_to_messaging_customer_base_for_whatsapp", "attribution_referrer", "attribution_sources", "campaign_ids",
-		"click_id", "event_id", "google_install_referrer", "install_id", "install_referrer", "is_fb",
-		"meta_install_referrer":
-		return "Measurement"
-	case "install_timestamp":
-		return "Install.InstalledAt"
-	case "consider_views":
-		return "ConsiderViews"
-	case "include_dwell_data":
-		return "IncludeDwellData"
-	case "include_video_data":
-		return "IncludeVideoData"
-	}
-	return ""
-}
-
-// validateExtra checks parameters outside the model. home names the field of a parameter that has one.
-func validateExtra(extra map[string]string, home func(string) string, at *place, p *problems) {
-	if len(extra) == 0 {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(extra)) {
-		switch name {
-		case "access_token", "appsecret_proof", "appsecret_time":
-			p.add(at.field(name), RuleReserved, "credentials are options of the client")
-			continue
-		case "format", "method", "suppress_http_code":
-			p.add(at.field(name), RuleReserved, "changes what the call or its answer means")
-			continue
-		case "auto_publish":
-			p.add(at.field(name), RuleReserved, "Meta no longer uses it: leave it out")
-			continue
-		}
-		if len(name) > 100 || !validParamName(name) {
-			// The name is not repeated: it may be anything.
-			p.add(at, RuleFormat, "a parameter name must be 1 to 100 ASCII letters, digits and underscores")
-			continue
-		}
-		if field := home(name); field != "" {
-			p.add(at.field(name), RuleReserved, "use "+field)
-		}
-		validateText(extra[name], at.field(name), p)
-	}
-}
-
-func validParamName(name string) bool {
-	return name != "" && alphanumeric(strings.ReplaceAll(name, "_", ""))
 }

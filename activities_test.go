@@ -257,6 +257,7 @@ func TestRequests(t *testing.T) {
 			EventTime: past.Add(time.Hour), EventID: "e", InstallID: "i", AuditingToken: "t",
 			AttributionMethod: "last_touch", IsPrimary: new(true),
 		}, {IsPrimary: new(false)}},
+		IsRedownload: new(true), LastNewInstall: past.Add(-time.Hour), LastSession: past.Add(-time.Minute),
 		WhatsAppOptIn: new(true),
 	}
 	appToken := appevents.WithAccessToken(appevents.AppToken("771", "rest-of-token"))
@@ -535,6 +536,10 @@ func TestClient_LogInstall_SendsSingleFields(t *testing.T) {
 		"click_id=a":                                    measurement(appevents.Measurement{ClickID: "a"}),
 		"is_fb=1":                                       measurement(appevents.Measurement{IsFB: new(true)}),
 		"is_fb=0":                                       measurement(appevents.Measurement{IsFB: new(false)}),
+		"is_redownload=1":                               measurement(appevents.Measurement{IsRedownload: new(true)}),
+		"is_redownload=0":                               measurement(appevents.Measurement{IsRedownload: new(false)}),
+		"last_new_install_time=1700000000":              measurement(appevents.Measurement{LastNewInstall: time.Unix(1700000000, 0)}),
+		"last_session_time=1700000000":                  measurement(appevents.Measurement{LastSession: time.Unix(1700000000, 0)}),
 		`attribution_sources=[{"source_ad_id":1},{"source_is_primary":true}]`: measurement(appevents.Measurement{
 			Sources: []appevents.AttributionSource{{AdID: "1"}, {IsPrimary: new(true)}},
 		}),

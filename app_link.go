@@ -2,7 +2,9 @@ package appevents
 
 import (
 	"context"
+	"maps"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -58,18 +60,21 @@ func (q AppLinkQuery) Warnings() []Issue {
 
 func (q *AppLinkQuery) call() activityCall {
 	return activityCall{
-		kind: kindAppLink, device: &q.Device, extInfo: &q.ExtInfo, userData: new(UserData), clientIP: q.ClientIP,
-		consent: q.Consent, dataProcessing: q.DataProcessing, bundle: &q.Bundle, measurement: new(Measurement),
-		extra: q.Extra,
+		kind: kindAppLink, thread: new(Thread), device: &q.Device, extInfo: &q.ExtInfo, userData: new(UserData),
+		clientIP: q.ClientIP, consent: &q.Consent, dataProcessing: &q.DataProcessing, bundle: &q.Bundle,
+		measurement: new(Measurement),
+		extra:       q.Extra, homes: appLinkHomes,
 	}
 }
 
-// appLinkParamHome is activityParamHome for a look-up, which has fewer fields.
-func appLinkParamHome(name string) string {
-	switch home := activityParamHome(name); home {
-	case "ConsiderViews", "IncludeDwellData", "IncludeVideoData", "Measurement", "UserData":
-		return "LogActivity or LogInstall: a look-up does not take it"
-	default:
-		return home
+// appLinkHomes are activityHomes for a look-up, which has fewer fields.
+var appLinkHomes = sync.OnceValue(func() homes {
+	all := maps.Clone(activityHomes())
+	others := homes{nameUserData: ""}
+	addHomes(others, "", viewsPlan)
+	addHomes(others, "", measurementPlan)
+	for name := range others {
+		all[name] = "LogActivity or LogInstall: a look-up does not take it"
 	}
-}
+	return all
+})

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"time"
 )
 
-// Call is one call to Graph as a value, to be stored and sent later: [*Activity], [*Install], [*PageActivity] or
-// [*ConversionCall]. Marshalled with [MarshalCall] it holds no credential, and personal data only as hashes.
+// Call is a request to Graph as a value, to be stored and sent later: [*Activity], [*Install], [*PageActivity] or
+// [*ConversionCall]. [MarshalCall] says what its stored form holds.
 type Call interface {
 	// Validate returns a [*ValidationError] that lists every problem, or nil.
 	Validate() error
@@ -64,13 +66,22 @@ type storedCall struct {
 	Call json.RawMessage `json:"call"`
 }
 
-// MarshalCall returns call as JSON for [UnmarshalCall]. Personal data in it is hashed first, so nothing raw is stored;
-// what cannot be hashed is left out (see Warnings). It does not validate the rest of the call.
+// MarshalCall returns call as JSON for [UnmarshalCall]. It does not validate the call.
+//
+// The stored form holds no credential of Graph: tokens and secrets belong to the client. [UserData] is stored as
+// digests; what cannot be hashed is left out (see Warnings). Everything else is stored as it was given, because the
+// request needs it that way. That can say much about a person: the IDs of a [Thread] and of a [Device], its push token
+// among them; the ClientIP; the receipts, referrers and links of [Bundle] and [Measurement]; and all texts of your own,
+// such as Event.UserID, Params.Custom and Extra. Protect the store accordingly. To keep one of them out, leave its
+// field empty.
 func MarshalCall(call Call) ([]byte, error) {
 	if call == nil {
 		return nil, errors.New("appevents: marshal call: the call is nil")
 	}
 	data, err := json.Marshal(call)
+	if err != nil { // most likely a time: the call is stored with one as wrong that JSON can hold
+		data, err = json.Marshal(storableCopy(reflect.ValueOf(call)).Interface())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("appevents: marshal call: %w", err)
 	}
@@ -82,6 +93,33 @@ func MarshalCall(call Call) ([]byte, error) {
 	stored = append(append(stored, storedKind...), call.callKind()...)
 	stored = append(append(stored, storedValue...), data...)
 	return append(stored, '}'), nil
+}
+
+// storableCopy returns v with the last time that JSON can hold in place of later ones. They are wrong, made from
+// milliseconds perhaps, but must not keep a call from being stored and its error from being seen.
+func storableCopy(v reflect.Value) reflect.Value {
+	copied := reflect.New(v.Type()).Elem()
+	copied.Set(v)
+	switch t, isTime := reflect.TypeAssert[time.Time](v); {
+	case isTime && t.Year() > lastStoredYear:
+		copied.Set(reflect.ValueOf(time.Date(lastStoredYear, 12, 31, 23, 59, 59, 0, time.UTC)))
+	case isTime:
+	case v.Kind() == reflect.Pointer && !v.IsNil():
+		copied.Set(reflect.New(v.Type().Elem()))
+		copied.Elem().Set(storableCopy(v.Elem()))
+	case v.Kind() == reflect.Slice && !v.IsNil():
+		copied.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+		for i := range v.Len() {
+			copied.Index(i).Set(storableCopy(v.Index(i)))
+		}
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				copied.Field(i).Set(storableCopy(v.Field(i)))
+			}
+		}
+	}
+	return copied
 }
 
 const (

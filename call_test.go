@@ -2,6 +2,7 @@ package appevents_test
 
 import (
 	"encoding/json"
+	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -61,6 +62,97 @@ func TestMarshalCall_KeepsTheCallAndHashesThePerson(t *testing.T) {
 			require.NoError(t, err)
 			require.JSONEq(t, string(stored), string(again), "storing twice changes nothing")
 		})
+	}
+}
+
+// What MarshalCall's comment says of each field: personal data is stored as digests, all else as it was given.
+func TestMarshalCall_StoresWhatItSays(t *testing.T) {
+	t.Parallel()
+	hashed := make(map[string]bool)
+	for _, text := range []string{
+		"canary-em@example.com", "+1 650 555 1212", "canaryfn", "canaryln", "canaryct", "canaryst", "canary-external",
+	} {
+		hashed[text] = true
+	}
+	person := appevents.UserData{
+		Email: "canary-em@example.com", Phone: "+1 650 555 1212", FirstName: "canaryfn", LastName: "canaryln",
+		City: "canaryct", State: "canaryst", ExternalID: "canary-external", Gender: "canary-unusable",
+	}
+	device := appevents.Device{AdvertiserID: "canary-advertiser", PushToken: "canary-push", UserID: "canary-user"}
+	event := appevents.Event{
+		Name: "visit", UserID: "canary-event-user", SessionID: "canary-session",
+		Params: appevents.Params{SearchString: "canary-search", Custom: map[string]any{"note": "canary-custom"}},
+	}
+	asGiven := []string{
+		"canary-advertiser", "canary-push", "canary-user", "canary-event-user", "canary-session", "canary-search",
+		"canary-custom", "canary-receipts", "canary-referrer", "canary-extra", "192.0.2.77",
+	}
+	call := &appevents.Activity{
+		Device: device, UserData: person, ClientIP: netip.MustParseAddr("192.0.2.77"), Consent: appevents.ConsentAllowed,
+		Events: []appevents.Event{event}, Bundle: appevents.Bundle{Receipts: "canary-receipts"},
+		Measurement: appevents.Measurement{InstallReferrer: "canary-referrer"},
+		Extra:       map[string]string{"note": "canary-extra"},
+	}
+	conversion := appevents.Conversion{
+		Name: "visit", UserData: person, App: &appevents.AppConversion{
+			Device: device, ClientIP: netip.MustParseAddr("192.0.2.77"), Receipts: "canary-receipts",
+			InstallReferrer: "canary-referrer",
+		},
+	}
+	for kind, stored := range map[string]struct {
+		call    appevents.Call
+		asGiven []string
+	}{
+		"activity": {call, asGiven},
+		"install": {&appevents.Install{
+			Device: device, UserData: person, ClientIP: call.ClientIP, Bundle: call.Bundle, Measurement: call.Measurement,
+		}, []string{"canary-push", "canary-receipts", "canary-referrer", "192.0.2.77"}},
+		"conversions": {
+			&appevents.ConversionCall{DatasetID: "1", Conversions: []appevents.Conversion{conversion}},
+			[]string{"canary-push", "canary-receipts", "canary-referrer", "192.0.2.77"},
+		},
+	} {
+		text, err := appevents.MarshalCall(stored.call)
+		require.NoError(t, err)
+		for raw := range hashed {
+			require.NotContains(t, string(text), raw, kind)
+		}
+		require.NotContains(t, string(text), "canary-unusable", kind)
+		for _, given := range stored.asGiven {
+			require.Contains(t, string(text), given, kind)
+		}
+	}
+}
+
+// A time made from milliseconds makes a wrong call, but one that can be stored, read back and reported.
+func TestMarshalCall_TimesFarInTheFuture(t *testing.T) {
+	t.Parallel()
+	for _, millis := range []int64{1700000000000, math.MaxInt32 * 1000} {
+		far := time.Unix(millis, 0)
+		event := appevents.Event{Name: "visit", Time: far}
+		for path, call := range map[string]appevents.Call{
+			"events[0].time": &appevents.Activity{
+				Thread: aThread(), Consent: appevents.ConsentAllowed, Events: []appevents.Event{event},
+			},
+			"installed_at": installCall(func(in *appevents.Install) { in.InstalledAt = far }),
+			"measurement.last_session": installCall(func(in *appevents.Install) {
+				in.Measurement.LastSession = far
+			}),
+			"measurement.sources[0].source_event_time": installCall(func(in *appevents.Install) {
+				in.Measurement.Sources = []appevents.AttributionSource{{EventTime: far}}
+			}),
+			"conversions[0].time": &appevents.ConversionCall{DatasetID: "1", Conversions: []appevents.Conversion{{
+				Name: appevents.ConversionLeadSubmitted, Thread: aThread(), Time: far,
+			}}},
+		} {
+			requireIssue(t, call.Validate(), path, appevents.RuleRange, "UnixMilli")
+			stored, err := appevents.MarshalCall(call)
+			require.NoError(t, err, path)
+			requireIssue(t, call.Validate(), path, appevents.RuleRange, "UnixMilli") // it was left alone
+			back, err := appevents.UnmarshalCall(stored)
+			require.NoError(t, err, path)
+			requireIssue(t, back.Validate(), path, appevents.RuleRange, "UnixMilli")
+		}
 	}
 }
 

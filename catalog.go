@@ -1,6 +1,16 @@
 package appevents
 
-import "strings"
+import (
+	"slices"
+	"sync"
+
+	"github.com/appevents/appevents-go/internal/names"
+)
+
+// EventName is the wire name of an event: one of the Event constants, or a name of your own of 1 to 40 ASCII letters,
+// digits, underscores, hyphens and spaces that starts with neither hyphen nor space. An app can have 1,000 different
+// names; only standard ones are reported in Ads Manager.
+type EventName string
 
 // The standard events. Only these are reported in Ads Manager and usable for targeting and optimisation there.
 //
@@ -46,6 +56,15 @@ const (
 	EventBotThreadDeleted   EventName = "fb_messenger_bot_thread_deleted" // the person deleted the conversation
 )
 
+// The kinds of call that /activities takes, and what the Conversions API calls an installation.
+const (
+	kindCustomEvents = "CUSTOM_APP_EVENTS"
+	kindInstall      = "MOBILE_APP_INSTALL"
+	kindAppLink      = "DEFERRED_APP_LINK"
+
+	conversionInstall ConversionName = "MobileAppInstall"
+)
+
 const automaticPrefix = "fb_messenger_bot_"
 
 // The wire names of the standard parameters; [Params] has a field for each.
@@ -69,14 +88,40 @@ const (
 // ParamSDKAdType is what Meta's mobile SDKs send instead of [ParamAdType]. Set it through Params.Custom.
 const ParamSDKAdType = "ad_type"
 
-// The parameters of the automatic bot events.
+// ConversionName is what a [Conversion] reports. Conversations know only the Conversion constants; names of your own
+// exist for mobile apps alone.
+type ConversionName string
+
+// The events of a conversation: all that business messaging takes. They must have happened in the thread, not on a
+// website. On WhatsApp Meta is known to take only some of them; see [Conversion.Warnings].
+//
+// https://developers.facebook.com/docs/marketing-api/conversions-api/business-messaging
 const (
-	ParamBotCTAID               = "fb_messenger_bot_cta_id"
-	ParamBotCTAKind             = "fb_messenger_bot_cta_kind"
-	ParamBotMessageTemplateType = "fb_messenger_bot_message_template_type"
-	ParamBotMessageType         = "fb_messenger_bot_message_type"
-	ParamBotPostbackEvent       = "fb_messenger_bot_postback_event"
+	ConversionAddToCart        ConversionName = "AddToCart"
+	ConversionCartAbandoned    ConversionName = "CartAbandoned"
+	ConversionInitiateCheckout ConversionName = "InitiateCheckout"
+	ConversionLeadSubmitted    ConversionName = "LeadSubmitted"
+	ConversionOrderCanceled    ConversionName = "OrderCanceled"
+	ConversionOrderCreated     ConversionName = "OrderCreated"
+	ConversionOrderDelivered   ConversionName = "OrderDelivered"
+	ConversionOrderReturned    ConversionName = "OrderReturned"
+	ConversionOrderShipped     ConversionName = "OrderShipped"
+	ConversionPurchase         ConversionName = "Purchase" // needs a value
+	ConversionQualifiedLead    ConversionName = "QualifiedLead"
+	ConversionRatingProvided   ConversionName = "RatingProvided"
+	ConversionReviewProvided   ConversionName = "ReviewProvided"
+	ConversionViewContent      ConversionName = "ViewContent"
 )
+
+// conversionNames are the names business messaging takes.
+var conversionNames = [...]ConversionName{
+	ConversionAddToCart, ConversionCartAbandoned, ConversionInitiateCheckout, ConversionLeadSubmitted,
+	ConversionOrderCanceled, ConversionOrderCreated, ConversionOrderDelivered, ConversionOrderReturned,
+	ConversionOrderShipped, ConversionPurchase, ConversionQualifiedLead, ConversionRatingProvided,
+	ConversionReviewProvided, ConversionViewContent,
+}
+
+func (n ConversionName) forMessaging() bool { return slices.Contains(conversionNames[:], n) }
 
 // Edge is the part of Graph an event goes to, by its name in the path.
 type Edge string
@@ -88,124 +133,132 @@ const (
 	EdgeConversions    Edge = "events"          // SendConversions, for business messaging
 )
 
-// ParamType is what a parameter holds.
-type ParamType string
-
-// The types of parameters.
-const (
-	TypeBool     ParamType = "bool"     // sent as 1 or 0
-	TypeContents ParamType = "contents" // a list of Content
-	TypeInt      ParamType = "int"
-	TypeText     ParamType = "text"
-	TypeTextList ParamType = "text_list" // one or several texts
-)
-
-// ParamSpec describes a parameter of a standard event.
-type ParamSpec struct {
-	Name     string    `json:"name"`              // wire name: "fb_currency"
-	Label    string    `json:"label"`             // for people: "Currency"
-	Type     ParamType `json:"type"`              // what it holds
-	Expected bool      `json:"expected"`          // whether Meta's guide lists it for the event; if not, it is optional
-	Values   []string  `json:"values,omitzero"`   // suggested values, nil when free
-	Required bool      `json:"required,omitzero"` // whether it must be set when the event has a value
+// A standardEvent is an event of Meta's guide. The parameters are those that the guide lists for it.
+type standardEvent struct {
+	name       EventName
+	label      string
+	value      string         // what the value means; empty when the event has none
+	price      bool           // the value is money
+	conversion ConversionName // the name in the Conversions API; empty when it is the same
+	params     []string
 }
 
-// EventSpec describes a standard event: enough to build a form for it.
-type EventSpec struct {
-	Name         EventName   `json:"name"`                    // wire name: "fb_mobile_purchase"
-	Label        string      `json:"label"`                   // for people: "Purchase"
-	Value        string      `json:"value,omitzero"`          // what Event.Value means; empty when the event has none
-	ValueIsPrice bool        `json:"value_is_price,omitzero"` // whether a value needs a currency
-	Params       []ParamSpec `json:"params,omitzero"`
-	Edges        []Edge      `json:"edges"` // where the event is accepted
+// standardEvents are sorted by label.
+var standardEvents = [...]standardEvent{
+	{EventAchieveLevel, "Achieve Level", "", false, "LevelAchieved", []string{ParamLevel}},
+	{EventActivateApp, "Activate App", "", false, "ActivateApp", nil},
+	{EventAddPaymentInfo, "Add Payment Info", "", false, "AddPaymentInfo", []string{ParamSuccess}},
+	{EventAddToCart, "Add to Cart", "price of the item", true, ConversionAddToCart,
+		[]string{ParamContentType, ParamContentID, ParamCurrency}},
+	{EventAddToWishlist, "Add to Wishlist", "price of the item", true, "AddToWishlist",
+		[]string{ParamContentType, ParamContentID, ParamCurrency}},
+	{EventCompleteRegistration, "Complete Registration", "", false, "CompleteRegistration",
+		[]string{ParamRegistrationMethod}},
+	{EventCompleteTutorial, "Complete Tutorial", "", false, "TutorialCompletion",
+		[]string{ParamSuccess, ParamContentID}},
+	{EventContact, "Contact", "", false, "", nil},
+	{EventCustomizeProduct, "Customize Product", "", false, "", nil},
+	{EventDonate, "Donate", "", false, "", nil},
+	{EventFindLocation, "Find Location", "", false, "", nil},
+	{EventAdClick, "In-App Ad Click", "", false, "", []string{ParamAdType}},
+	{EventAdImpression, "In-App Ad Impression", "revenue from the ad", true, "", []string{ParamAdType}},
+	{EventInitiateCheckout, "Initiate Checkout", "total of the cart", true, ConversionInitiateCheckout,
+		[]string{ParamContentType, ParamContentID, ParamNumItems, ParamPaymentInfoAvailable, ParamCurrency}},
+	{EventLeadSubmitted, "Lead Submitted", "", false, ConversionLeadSubmitted, nil},
+	{EventPurchase, "Purchase", "price paid", true, ConversionPurchase,
+		[]string{ParamNumItems, ParamContentType, ParamContentID, ParamCurrency}},
+	{EventRate, "Rate", "rating given", false, "Rate",
+		[]string{ParamContentType, ParamContentID, ParamMaxRatingValue}},
+	{EventSchedule, "Schedule", "", false, "", nil},
+	{EventSearch, "Search", "", false, "Search", []string{ParamContentType, ParamSearchString, ParamSuccess}},
+	{EventSpendCredits, "Spent Credits", "credits spent", false, "SpentCredits",
+		[]string{ParamContentType, ParamContentID}},
+	{EventStartTrial, "Start Trial", "price of the subscription", true, "", []string{ParamOrderID, ParamCurrency}},
+	{EventSubmitApplication, "Submit Application", "", false, "", nil},
+	{EventSubscribe, "Subscribe", "price of the subscription", true, "", []string{ParamOrderID, ParamCurrency}},
+	{EventUnlockAchievement, "Unlock Achievement", "", false, "AchievementUnlocked", []string{ParamDescription}},
+	{EventViewContent, "View Content", "price of the item, if any", true, ConversionViewContent,
+		[]string{ParamContentType, ParamContentID, ParamCurrency}},
 }
 
-// StandardEvents describes every standard event and lead_submitted, sorted by label. The result is the caller's own.
-// It marshals to JSON, so that a visual editor can build its list of events and a form for each from it.
-func StandardEvents() []EventSpec {
-	spec := func(name EventName, label, value string, params ...ParamSpec) EventSpec {
-		s := EventSpec{
-			Name: name, Label: label, Value: value, ValueIsPrice: valueIsPrice(name), Params: params,
-			Edges: []Edge{EdgeActivities, EdgePageActivities},
-		}
-		switch name {
-		case EventAddToCart, EventInitiateCheckout, EventLeadSubmitted, EventPurchase, EventViewContent:
-			s.Edges = append(s.Edges, EdgeConversions)
-		}
-		return s
+// standardByName finds the rows of standardEvents.
+var standardByName = sync.OnceValue(func() map[EventName]*standardEvent {
+	all := make(map[EventName]*standardEvent, len(standardEvents))
+	for i := range standardEvents {
+		all[standardEvents[i].name] = &standardEvents[i]
 	}
-	param := func(name, label string, kind ParamType, values ...string) ParamSpec {
-		return ParamSpec{Name: name, Label: label, Type: kind, Expected: true, Values: values}
-	}
-	optional := func(p ParamSpec) ParamSpec {
-		p.Expected = false
-		return p
-	}
-	var (
-		adType       = param(ParamAdType, "Ad type", TypeText, "banner", "interstitial", "rewarded_video", "native")
-		contentType  = param(ParamContentType, "Content type", TypeText, "product", "product_group")
-		contentID    = param(ParamContentID, "Product IDs", TypeTextList)
-		contents     = optional(param(ParamContent, "Products", TypeContents)) // instead of the IDs
-		currency     = param(ParamCurrency, "Currency", TypeText)
-		description  = param(ParamDescription, "Description", TypeText)
-		level        = param(ParamLevel, "Level", TypeText)
-		maxRating    = param(ParamMaxRatingValue, "Highest rating", TypeInt)
-		numItems     = param(ParamNumItems, "Number of items", TypeInt)
-		orderID      = param(ParamOrderID, "Order ID", TypeText)
-		paymentInfo  = param(ParamPaymentInfoAvailable, "Payment info available", TypeBool)
-		registration = param(ParamRegistrationMethod, "Registration method", TypeText, "Facebook", "Email")
-		search       = param(ParamSearchString, "Search text", TypeText)
-		success      = param(ParamSuccess, "Success", TypeBool)
-	)
-	currency.Required = true
-	return []EventSpec{
-		spec(EventAchieveLevel, "Achieve Level", "", level),
-		spec(EventActivateApp, "Activate App", ""),
-		spec(EventAddPaymentInfo, "Add Payment Info", "", success),
-		spec(EventAddToCart, "Add to Cart", "price of the item", contentType, contentID, contents, currency),
-		spec(EventAddToWishlist, "Add to Wishlist", "price of the item", contentType, contentID, contents, currency),
-		spec(EventCompleteRegistration, "Complete Registration", "", registration),
-		spec(EventCompleteTutorial, "Complete Tutorial", "", success, contentID, contents),
-		spec(EventContact, "Contact", ""),
-		spec(EventCustomizeProduct, "Customize Product", ""),
-		spec(EventDonate, "Donate", ""),
-		spec(EventFindLocation, "Find Location", ""),
-		spec(EventAdClick, "In-App Ad Click", "", adType),
-		spec(EventAdImpression, "In-App Ad Impression", "revenue from the ad", adType, optional(currency)),
-		spec(EventInitiateCheckout, "Initiate Checkout", "total of the cart",
-			contentType, contentID, contents, numItems, paymentInfo, currency),
-		spec(EventLeadSubmitted, "Lead Submitted", ""),
-		spec(EventPurchase, "Purchase", "price paid", numItems, contentType, contentID, contents, currency),
-		spec(EventRate, "Rate", "rating given", contentType, contentID, contents, maxRating),
-		spec(EventSchedule, "Schedule", ""),
-		spec(EventSearch, "Search", "", contentType, search, success),
-		spec(EventSpendCredits, "Spent Credits", "credits spent", contentType, contentID, contents),
-		spec(EventStartTrial, "Start Trial", "price of the subscription", orderID, currency),
-		spec(EventSubmitApplication, "Submit Application", ""),
-		spec(EventSubscribe, "Subscribe", "price of the subscription", orderID, currency),
-		spec(EventUnlockAchievement, "Unlock Achievement", "", description),
-		spec(EventViewContent, "View Content", "price of the item, if any", contentType, contentID, contents, currency),
-	}
-}
+	return all
+})
 
 // valueIsPrice reports whether the value of a standard event is money, so that it needs a currency.
-func valueIsPrice(name EventName) bool {
-	switch name {
-	case EventAdImpression, EventAddToCart, EventAddToWishlist, EventInitiateCheckout, EventPurchase, EventStartTrial,
-		EventSubscribe, EventViewContent:
-		return true
-	}
-	return false
+func (n EventName) valueIsPrice() bool {
+	standard := standardByName()[n]
+	return standard != nil && standard.price
 }
 
-// currencies are the active codes of ISO 4217 for money people pay with, and those withdrawn since 2025.
-const currencies = " AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN " +
-	"BZD CAD CDF CHF CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD " +
-	"GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR " +
-	"LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK " +
-	"PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND " +
-	"TOP TRY TTD TWD TZS UAH UGX USD UYI UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG "
+// conversion returns the name of the event in the Conversions API. Names of the caller's own are the same there.
+func (n EventName) conversion() ConversionName {
+	if standard := standardByName()[n]; standard != nil && standard.conversion != "" {
+		return standard.conversion
+	}
+	return ConversionName(n)
+}
 
-func validCurrency(code string) bool {
-	return len(code) == 3 && strings.Contains(currencies, " "+code+" ")
+// spellings are the ways to write a standard event, each without what lettersOf drops.
+var spellings = sync.OnceValue(func() map[string]EventName {
+	all := map[string]EventName{"lead": EventLeadSubmitted}
+	for _, e := range standardEvents {
+		for _, spelling := range [...]string{string(e.name), e.label, string(e.conversion)} {
+			if spelling != "" {
+				all[names.Letters(spelling)] = e.name
+			}
+		}
+	}
+	return all
+})
+
+// nearestStandard returns the standard event that a name was probably meant to be: "Purchase", "AddToCart" and "Lead"
+// are those of other APIs, "fb_mobile_purchas" is a slip. It returns "" for a standard event and for any other name.
+func (n EventName) nearestStandard() EventName {
+	if standardByName()[n] != nil {
+		return ""
+	}
+	word := names.Letters(string(n))
+	if near := spellings()[word]; near != "" {
+		return near
+	}
+	slips := len(word) / 6
+	for spelling, near := range spellings() {
+		if len(word)-slips <= len(spelling) && len(spelling) <= len(word)+slips && names.Distance(word, spelling) <= slips {
+			return near
+		}
+	}
+	return ""
+}
+
+// nearestMessaging returns the event of conversations that comes closest to a name in meaning or spelling, or "".
+func (n ConversionName) nearestMessaging() ConversionName {
+	switch name := EventName(n).conversion(); name {
+	case "AddToWishlist":
+		return ConversionAddToCart
+	case "AddPaymentInfo":
+		return ConversionInitiateCheckout
+	case "CompleteRegistration", "Contact", "Lead", "Schedule", "SubmitApplication":
+		return ConversionLeadSubmitted
+	case "Donate", "StartTrial", "Subscribe":
+		return ConversionPurchase
+	case "CustomizeProduct", "FindLocation", "Search":
+		return ConversionViewContent
+	case "Rate":
+		return ConversionRatingProvided
+	default:
+		word := names.Letters(string(name))
+		best, near := len(word)/3+1, ConversionName("")
+		for _, candidate := range conversionNames {
+			if d := names.Distance(word, names.Letters(string(candidate))); d < best {
+				best, near = d, candidate
+			}
+		}
+		return near
+	}
 }

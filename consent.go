@@ -1,6 +1,11 @@
 package appevents
 
-import "errors"
+import (
+	"errors"
+	"time"
+
+	"github.com/appevents/appevents-go/internal/wire"
+)
 
 // Tracking is one person's stated choice about tracking. The zero value means that nobody stated it, which is never
 // sent: a call with an unstated choice fails validation.
@@ -47,12 +52,12 @@ func (t *Tracking) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// flag is the number Graph wants: 1 for allowed, else 0.
-func (t Tracking) flag() int {
-	if t == Allowed {
-		return 1
+// appendFlag writes the number Graph wants: 1 for allowed, else 0.
+func appendFlag(dst []byte, t *Tracking) []byte {
+	if *t == Allowed {
+		return append(dst, '1')
 	}
-	return 0
+	return append(dst, '0')
 }
 
 func (t Tracking) validate(at *place, p *problems) {
@@ -70,13 +75,15 @@ func (t Tracking) validate(at *place, p *problems) {
 //
 // https://developers.facebook.com/docs/graph-api/reference/application/activities/
 type Consent struct {
-	// Advertiser is the choice made on the device (advertiser_tracking_enabled): App Tracking Transparency on
-	// iOS 14.5 and later. Elsewhere, what the person told you.
-	Advertiser Tracking `json:"advertiser,omitzero"`
+	// Advertiser is the choice made on the device: App Tracking Transparency on iOS 14.5 and later. Elsewhere, what the
+	// person told you.
+	Advertiser Tracking `json:"advertiser,omitzero" wire:"advertiser_tracking_enabled,always"`
 
-	// Application is the choice made in your own settings (application_tracking_enabled).
-	Application Tracking `json:"application,omitzero"`
+	// Application is the choice made in your own settings.
+	Application Tracking `json:"application,omitzero" wire:"application_tracking_enabled,always"`
 }
+
+var consentPlan = wire.For[Consent](wire.Encode(appendFlag))
 
 // The two usual answers. They are values to copy, not settings to change.
 var (
@@ -93,28 +100,30 @@ func (c Consent) validate(at *place, p *problems) {
 //
 // https://developers.facebook.com/docs/marketing-apis/data-processing-options
 type DataProcessing struct {
-	// LimitedDataUse asks for Limited Data Use (data_processing_options ["LDU"]). The older limited_data_use, which
-	// this replaced, is never sent.
-	LimitedDataUse bool `json:"limited_data_use,omitzero"`
+	// LimitedDataUse asks for Limited Data Use. The older parameter of this name, which the options replaced, is never
+	// sent.
+	LimitedDataUse bool `json:"limited_data_use,omitzero" wire:"data_processing_options,always,alias=limited_data_use"`
 
 	// Declared sends the options even when LimitedDataUse is false: an empty list, which says that no limit applies.
-	Declared bool `json:"declared,omitzero"`
+	Declared bool `json:"declared,omitzero" wire:"-"`
 
 	// Country and State say where the person is; 0 and 0, the default, let Meta find out. 1 and 1000 mean the United
 	// States and California.
-	Country int `json:"country,omitzero"`
-	State   int `json:"state,omitzero"`
+	Country int `json:"country,omitzero" wire:"data_processing_options_country,always"`
+	State   int `json:"state,omitzero" wire:"data_processing_options_state,always"`
 }
 
-func (d DataProcessing) set() bool { return d.LimitedDataUse || d.Declared }
+var processingPlan = wire.For[DataProcessing](wire.Encode(func(dst []byte, limited *bool) []byte {
+	if *limited {
+		return append(dst, `["LDU"]`...)
+	}
+	return append(dst, `[]`...)
+}))
 
-func (d DataProcessing) validate(at *place, p *problems) {
-	if d.Country < 0 {
-		p.add(at.field("country"), RuleRange, "must not be negative")
-	}
-	if d.State < 0 {
-		p.add(at.field("state"), RuleRange, "must not be negative")
-	}
+func (d *DataProcessing) set() bool { return d.LimitedDataUse || d.Declared }
+
+func (d *DataProcessing) validate(at *place, p *problems) {
+	check(processingPlan, d, at, p, time.Time{})
 	if (d.Country != 0 || d.State != 0) && !d.set() {
 		p.add(at, RuleConflict, "country and state need LimitedDataUse or Declared")
 	}

@@ -1,34 +1,11 @@
 package appevents
 
 import (
-	"bytes"
 	"encoding/json"
+	"net/netip"
 	"time"
-)
 
-// ConversionName is what a [Conversion] reports. Conversations know only the Conversion constants; names of your own
-// exist for mobile apps alone.
-type ConversionName string
-
-// The events of a conversation: all that business messaging takes. They must have happened in the thread, not on a
-// website. On WhatsApp Meta is known to take only some of them; see [Conversion.Warnings].
-//
-// https://developers.facebook.com/docs/marketing-api/conversions-api/business-messaging
-const (
-	ConversionAddToCart        ConversionName = "AddToCart"
-	ConversionCartAbandoned    ConversionName = "CartAbandoned"
-	ConversionInitiateCheckout ConversionName = "InitiateCheckout"
-	ConversionLeadSubmitted    ConversionName = "LeadSubmitted"
-	ConversionOrderCanceled    ConversionName = "OrderCanceled"
-	ConversionOrderCreated     ConversionName = "OrderCreated"
-	ConversionOrderDelivered   ConversionName = "OrderDelivered"
-	ConversionOrderReturned    ConversionName = "OrderReturned"
-	ConversionOrderShipped     ConversionName = "OrderShipped"
-	ConversionPurchase         ConversionName = "Purchase" // needs a value
-	ConversionQualifiedLead    ConversionName = "QualifiedLead"
-	ConversionRatingProvided   ConversionName = "RatingProvided"
-	ConversionReviewProvided   ConversionName = "ReviewProvided"
-	ConversionViewContent      ConversionName = "ViewContent"
+	"github.com/appevents/appevents-go/internal/wire"
 )
 
 // Conversion is something a person did, in the form the Conversions API takes; [Client.SendConversions] sends it.
@@ -41,16 +18,16 @@ type Conversion struct {
 	// Name is required.
 	Name ConversionName `json:"name"`
 
-	// Value is custom_data.value, an amount of Data.Currency. Nil means none; a purchase must have one.
+	// Value is an amount of Data.Currency. Nil means none; a purchase must have one.
 	Value *float64 `json:"value,omitzero"`
 
-	// Time is when it happened (event_time), sent as whole seconds. It may be up to seven days past, but Meta advises
+	// Time is when it happened, sent as whole seconds. It may be up to seven days past, but Meta advises
 	// to send within the hour: two hours late hurts optimisation, a day late hurts attribution. The zero time means
 	// when the conversion is sent; set it where the conversion may wait. A time up to a minute ahead, which is a
 	// matter of clocks, is sent as now.
 	Time time.Time `json:"time,omitzero"`
 
-	// ID is event_id: the same for every copy of the same event. Empty means none. Meta does not promise to recognise
+	// ID is the same for every copy of the same event. Empty means none. Meta does not promise to recognise
 	// repeats of messaging events.
 	ID string `json:"id,omitzero"`
 
@@ -80,27 +57,27 @@ type Conversion struct {
 // WhatsAppThread names a WhatsApp conversation that began with a click on an ad: the ClickID and one of the others
 // are required.
 type WhatsAppThread struct {
-	// AccountID is the WhatsApp Business account (whatsapp_business_account_id).
-	AccountID ID `json:"account_id,omitzero"`
+	// AccountID is the WhatsApp Business account.
+	AccountID ID `json:"account_id,omitzero" wire:"whatsapp_business_account_id,id"`
 
-	// PageID is the Page behind the ad (page_id); it can stand in for AccountID.
-	PageID ID `json:"page_id,omitzero"`
+	// PageID is the Page behind the ad; it can stand in for AccountID.
+	PageID ID `json:"page_id,omitzero" wire:",id"`
 
-	// ClickID is the ctwa_clid that came with the first message. Meta knows its own: an invented one is refused, in
-	// tests too.
-	ClickID string `json:"click_id,omitzero"`
+	// ClickID came with the first message. Meta knows its own: an invented one is refused, in tests too.
+	ClickID string `json:"click_id,omitzero" wire:"ctwa_clid,at=0,required"`
 }
+
+var whatsAppPlan = wire.For[WhatsAppThread]()
 
 // IsZero reports whether nothing is set.
 func (w WhatsAppThread) IsZero() bool { return w == WhatsAppThread{} }
 
-// ConversionData are the details of a [Conversion] (custom_data). Fields left zero are not sent; the JSON names are
-// Meta's.
+// ConversionData are the details of a [Conversion]. Fields left zero are not sent; the JSON names are Meta's.
 //
 // https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/custom-data
 type ConversionData struct {
 	// Currency is an ISO 4217 code in capitals. It is required where the conversion has a value.
-	Currency string `json:"currency,omitzero"`
+	Currency string `json:"currency,omitzero" wire:",currency"`
 
 	// Contents are the products.
 	Contents []ConversionContent `json:"contents,omitzero"`
@@ -111,9 +88,9 @@ type ConversionData struct {
 	// ContentType is "product" or "product_group": what ContentIDs name.
 	ContentType string `json:"content_type,omitzero"`
 
-	ContentName     string `json:"content_name,omitzero"`     // the name of the product or page
-	ContentCategory string `json:"content_category,omitzero"` // its category
-	NumItems        int    `json:"num_items,omitzero"`        // how many items in all
+	ContentName     string `json:"content_name,omitzero"`           // the name of the product or page
+	ContentCategory string `json:"content_category,omitzero"`       // its category
+	NumItems        int    `json:"num_items,omitzero" wire:",at=3"` // how many items in all
 	OrderID         string `json:"order_id,omitzero"`
 	SearchString    string `json:"search_string,omitzero"`
 	Status          string `json:"status,omitzero"`
@@ -128,30 +105,23 @@ type ConversionData struct {
 
 	// Custom are details of your own, with the keys and values that Params.Custom takes. Names that have a field here
 	// are refused.
-	Custom map[string]any `json:"custom,omitzero"`
+	Custom map[string]any `json:"custom,omitzero" wire:"-"`
 }
 
-func (d *ConversionData) isZero() bool {
-	return d.Currency == "" && d.ContentType == "" && d.ContentName == "" && d.ContentCategory == "" && d.OrderID == "" &&
-		d.SearchString == "" && d.Status == "" && d.ItemNumber == "" && d.DeliveryCategory == "" && d.NumItems == 0 &&
-		d.PredictedLTV == nil && d.NetRevenue == nil && len(d.Contents) == 0 && len(d.ContentIDs) == 0 &&
-		len(d.Custom) == 0
-}
+var dataPlan = wire.For[ConversionData](wire.List(conversionContentPlan))
 
 // UnmarshalJSON reads what encoding/json writes of ConversionData. Numbers in Custom become json.Number: a long ID
 // keeps every digit.
 func (d *ConversionData) UnmarshalJSON(data []byte) error {
 	type plain ConversionData // has no UnmarshalJSON
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	return dec.Decode((*plain)(d))
+	return unmarshalExactly(data, (*plain)(d))
 }
 
 // ConversionContent is one product of a [Conversion]. Fields left zero are not sent.
 type ConversionContent struct {
-	ID               string  `json:"id"` // required: the EAN or another ID
-	Quantity         int     `json:"quantity,omitzero"`
-	ItemPrice        float64 `json:"item_price,omitzero"` // price of one, in Currency
+	ID               string  `json:"id" wire:",required"` // the EAN or another ID
+	Quantity         int     `json:"quantity,omitzero" wire:",at=8"`
+	ItemPrice        float64 `json:"item_price,omitzero" wire:",at=9"` // price of one, in Currency
 	Title            string  `json:"title,omitzero"`
 	Description      string  `json:"description,omitzero"`
 	Brand            string  `json:"brand,omitzero"`
@@ -159,43 +129,51 @@ type ConversionContent struct {
 	DeliveryCategory string  `json:"delivery_category,omitzero"` // as in ConversionData
 }
 
-// ConversionCall is one call of [Client.SendConversions] as a value, for queues: marshalled, it holds no secret, and
-// its personal data is hashed. Set the Time of conversions that may wait.
+var conversionContentPlan = wire.For[ConversionContent]()
+
+// AppConversion is the mobile app a [Conversion] happened in: what Activity and Install send to /activities, in the
+// form of the Conversions API. The dataset must be linked to the app.
+//
+// https://developers.facebook.com/docs/marketing-api/conversions-api/app-events
+type AppConversion struct {
+	// Device identifies the app installation. Attribution and PlayerID have no counterpart and are refused.
+	Device Device `json:"device,omitzero"`
+
+	// ExtInfo is required.
+	ExtInfo ExtInfo `json:"ext_info,omitzero"`
+
+	// Consent is required.
+	Consent Consent `json:"consent,omitzero"`
+
+	// ClientIP is the device's own address, IPv4 or IPv6.
+	ClientIP netip.Addr `json:"client_ip,omitzero"`
+
+	// Installer is the Android installer package, Receipts the in-app purchase receipts as text, URLSchemes the schemes
+	// that the app opens; see [Bundle].
+	Installer  string   `json:"installer,omitzero"`
+	Receipts   string   `json:"receipts,omitzero"`
+	URLSchemes []string `json:"url_schemes,omitzero"`
+
+	// InstallReferrer and CampaignIDs are as in [Measurement].
+	InstallReferrer string `json:"install_referrer,omitzero"`
+	CampaignIDs     string `json:"campaign_ids,omitzero"`
+
+	// ConsiderViews, IncludeDwellData and IncludeVideoData are as in [Install].
+	ConsiderViews    bool `json:"consider_views,omitzero"`
+	IncludeDwellData bool `json:"include_dwell_data,omitzero"`
+	IncludeVideoData bool `json:"include_video_data,omitzero"`
+}
+
+// groups returns what a has of the groups of /activities, which declare the parameters.
+func (a *AppConversion) groups() (Bundle, Measurement, views) {
+	return Bundle{Installer: a.Installer, Receipts: a.Receipts, URLSchemes: a.URLSchemes},
+		Measurement{InstallReferrer: a.InstallReferrer, CampaignIDs: a.CampaignIDs},
+		views{a.ConsiderViews, a.IncludeDwellData, a.IncludeVideoData}
+}
+
+// ConversionCall is a request of [Client.SendConversions] as a value, for queues; [MarshalCall] says what its stored
+// form holds. Set the Time of conversions that may wait.
 type ConversionCall struct {
 	DatasetID   ID           `json:"dataset_id"`
 	Conversions []Conversion `json:"conversions"`
-}
-
-// Validate checks everything that can be known before the call is sent and returns a [*ValidationError] that lists
-// every problem, or nil.
-func (c *ConversionCall) Validate() error {
-	if c == nil {
-		return nilCall(sendConversions)
-	}
-	var all, own problems
-	c.DatasetID.validate(field("dataset_id"), &all)
-	if len(c.Conversions) == 0 {
-		all.add(field("conversions"), RuleRequired, "must hold at least one conversion")
-	}
-	now := time.Now()
-	for i := range c.Conversions {
-		own.issues = own.issues[:0]
-		c.Conversions[i].validate(&own, now)
-		all.issues = append(all.issues, own.under(field("conversions").item(i))...)
-	}
-	return all.err()
-}
-
-// Warnings lists what Meta's sources disagree on, and personal data that has to be left out: the call is sent all the
-// same. Nil means none.
-func (c *ConversionCall) Warnings() []Issue {
-	if c == nil {
-		return nil
-	}
-	var all problems
-	for i := range c.Conversions {
-		own := problems{issues: c.Conversions[i].Warnings()}
-		all.issues = append(all.issues, own.under(field("conversions").item(i))...)
-	}
-	return all.issues
 }

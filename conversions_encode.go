@@ -4,15 +4,55 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/appevents/appevents-go/internal/jsonscan"
+	"github.com/appevents/appevents-go/internal/wire"
 )
+
+// The members of a conversion that are more than a field of their own.
+const (
+	nameConversion = "event_name"
+	nameTime       = "event_time"
+	nameID         = "event_id"
+	nameSource     = "action_source"
+	nameChannel    = "messaging_channel"
+	nameUser       = "user_data"
+	nameData       = "custom_data"
+	nameApp        = "app_data"
+	nameValue      = "value" // a member of custom_data
+	nameIP         = "client_ip_address"
+)
+
+// conversionHomes are the members that Conversion.Extra must not set.
+var conversionHomes = sync.OnceValue(func() homes {
+	all := homes{
+		nameConversion: "Conversion.Name",
+		nameTime:       "Conversion.Time",
+		nameID:         "Conversion.ID",
+		nameSource:     "Conversion.Thread, WhatsApp or App",
+		nameChannel:    "Conversion.Thread, WhatsApp or App",
+		nameUser:       "Conversion.UserData",
+		nameData:       "Conversion.Value and Data",
+		nameApp:        "Conversion.App",
+		nameExtInfo:    "Conversion.App",
+	}
+	addHomes(all, "Conversion.DataProcessing.", processingPlan)
+	return all
+})
+
+// dataHomes are the details that ConversionData.Custom must not set.
+var dataHomes = sync.OnceValue(func() homes {
+	all := homes{nameValue: "Conversion.Value"}
+	addHomes(all, "ConversionData.", dataPlan)
+	return all
+})
 
 // size is about how many bytes append writes, given the number of fields of user data: a buffer of that size seldom
 // grows.
 func (c *Conversion) size(user int) int {
 	size := 256 + 80*user
-	if !c.Data.isZero() {
+	if !dataPlan.IsZero(&c.Data) {
 		size += 160 + 80*len(c.Data.Contents) + 32*len(c.Data.Custom)
 	}
 	return size
@@ -25,155 +65,103 @@ func (c *Conversion) append(dst []byte, user []hashedField, now int64) []byte {
 	if !c.Time.IsZero() {
 		seconds = min(c.Time.Unix(), now)
 	}
-	dst = append(dst, `{"event_name":"`...)
+	dst = append(dst, `{"`+nameConversion+`":"`...)
 	dst = append(dst, c.Name...) // letters, digits and the like: nothing to escape
-	dst = append(dst, `","event_time":`...)
+	dst = append(dst, `","`+nameTime+`":`...)
 	dst = strconv.AppendInt(dst, seconds, 10)
-	dst = appendText(dst, "event_id", c.ID)
+	dst = appendText(dst, nameID, c.ID)
 	if c.App != nil {
 		dst = c.App.append(dst, user)
 	} else {
-		dst = c.appendThread(dst)
-		dst = append(appendUserData(dst, user), '}')
+		dst = c.appendThread(dst, user)
 	}
-	if c.Value != nil || !c.Data.isZero() {
-		dst = c.appendData(dst)
-	}
+	dst = c.appendData(dst)
 	if c.DataProcessing.set() {
-		dst = c.DataProcessing.append(dst)
+		dst = processingPlan.AppendJSON(dst, &c.DataProcessing)
 	}
 	if len(c.Extra) > 0 {
 		for _, name := range slices.Sorted(maps.Keys(c.Extra)) {
-			dst = append(appendKey(dst, name), c.Extra[name]...)
+			dst = append(append(append(dst, `,"`...), name...), `":`...)
+			dst = append(dst, c.Extra[name]...)
 		}
 	}
 	return append(dst, '}')
 }
 
-// appendThread writes where it happened, and opens user_data with the keys that say to whom. IDs are digits, which need
-// no escaping, and go out as text because they exceed what a JSON number holds safely.
-func (c *Conversion) appendThread(dst []byte) []byte {
-	const messaging = `,"action_source":"business_messaging","messaging_channel":`
+// appendThread writes where it happened, and to whom.
+func (c *Conversion) appendThread(dst []byte, user []hashedField) []byte {
+	const messaging = `,"` + nameSource + `":"business_messaging","` + nameChannel + `":"`
+	dst = append(dst, messaging...)
+	channel := c.Thread.Channel.String()
+	if !c.WhatsApp.IsZero() {
+		channel = "whatsapp"
+	}
+	dst = append(append(dst, channel...), `","`+nameUser+`":`...)
+	open := len(dst)
 	switch {
 	case !c.WhatsApp.IsZero():
-		dst = append(dst, messaging+`"whatsapp","user_data":{"ctwa_clid":`...)
-		dst = jsonscan.AppendString(dst, c.WhatsApp.ClickID)
-		dst = appendText(dst, "whatsapp_business_account_id", string(c.WhatsApp.AccountID))
-		return appendText(dst, "page_id", string(c.WhatsApp.PageID))
+		dst = whatsAppPlan.AppendJSON(dst, &c.WhatsApp)
 	case c.Thread.Channel == ChannelInstagram:
-		dst = append(dst, messaging+`"instagram","user_data":{"ig_account_id":"`...)
-		dst = append(dst, c.Thread.PageID...)
-		dst = append(dst, `","ig_sid":"`...)
+		dst = instagramPlan.AppendJSON(dst, &c.Thread)
 	default:
-		dst = append(dst, messaging+`"messenger","user_data":{"page_id":"`...)
-		dst = append(dst, c.Thread.PageID...)
-		dst = append(dst, `","page_scoped_user_id":"`...)
+		dst = threadPlan.AppendJSON(dst, &c.Thread)
 	}
-	dst = append(dst, c.Thread.PSID...)
-	return append(dst, '"')
+	return wire.CloseObject(appendUserData(dst, user), open)
 }
 
 // appendUserData writes digests, which are hexadecimal: nothing in them needs escaping.
 func appendUserData(dst []byte, user []hashedField) []byte {
 	for i := range user {
-		dst = appendKey(dst, user[i].conversionsKey())
-		dst = append(dst, '"')
-		dst = append(dst, user[i].value()...)
-		dst = append(dst, '"')
+		dst = append(append(append(dst, `,"`...), user[i].conversionsKey()...), `":"`...)
+		dst = append(append(dst, user[i].value()...), '"')
 	}
 	return dst
 }
 
-// appendData writes custom_data. Every member brings its comma; the first loses it at the end.
+// appendData writes the value and the details, if there are any.
 func (c *Conversion) appendData(dst []byte) []byte {
-	dst = append(dst, `,"custom_data":{`...)
-	open := len(dst)
-	if c.Value != nil {
-		dst = jsonscan.AppendFloat(appendKey(dst, "value"), *c.Value)
-	}
-	d := &c.Data
-	dst = appendText(dst, "currency", d.Currency)
-	if len(d.Contents) > 0 {
-		dst = append(dst, `,"contents":[`...)
-		for i := range d.Contents {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = d.Contents[i].append(dst)
-		}
-		dst = append(dst, ']')
-	}
-	dst = appendTexts(dst, "content_ids", d.ContentIDs)
-	dst = appendInt(dst, "num_items", d.NumItems)
-	for _, text := range d.texts() {
-		dst = appendText(dst, text.name, text.value)
-	}
-	if d.PredictedLTV != nil {
-		dst = jsonscan.AppendFloat(appendKey(dst, "predicted_ltv"), *d.PredictedLTV)
-	}
-	if d.NetRevenue != nil {
-		dst = jsonscan.AppendFloat(appendKey(dst, "net_revenue"), *d.NetRevenue)
-	}
-	if len(d.Custom) > 0 {
-		for _, key := range slices.Sorted(maps.Keys(d.Custom)) {
-			dst = appendAny(appendKey(dst, key), d.Custom[key])
-		}
-	}
-	return append(dropComma(dst, open), '}')
-}
-
-func (c *ConversionContent) append(dst []byte) []byte {
-	dst = append(dst, '{')
-	open := len(dst)
-	for _, text := range c.texts() {
-		dst = appendText(dst, text.name, text.value)
-	}
-	dst = appendInt(dst, "quantity", c.Quantity)
-	if c.ItemPrice != 0 {
-		dst = jsonscan.AppendFloat(appendKey(dst, "item_price"), c.ItemPrice)
-	}
-	return append(dropComma(dst, open), '}')
-}
-
-// append writes the data-processing options.
-func (d DataProcessing) append(dst []byte) []byte {
-	dst = append(dst, `,"data_processing_options":[`...)
-	if d.LimitedDataUse {
-		dst = append(dst, `"LDU"`...)
-	}
-	dst = append(dst, `],"data_processing_options_country":`...)
-	dst = strconv.AppendInt(dst, int64(d.Country), 10)
-	dst = append(dst, `,"data_processing_options_state":`...)
-	return strconv.AppendInt(dst, int64(d.State), 10)
-}
-
-// appendTexts writes a list of texts, if there is any.
-func appendTexts(dst []byte, key string, texts []string) []byte {
-	if len(texts) == 0 {
+	if c.Value == nil && dataPlan.IsZero(&c.Data) {
 		return dst
 	}
-	dst = append(appendKey(dst, key), '[')
-	for i, text := range texts {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = jsonscan.AppendString(dst, text)
+	start := len(dst)
+	dst = append(dst, `,"`+nameData+`":`...)
+	open := len(dst)
+	if c.Value != nil {
+		dst = jsonscan.AppendFloat(append(dst, `,"`+nameValue+`":`...), *c.Value)
 	}
-	return append(dst, ']')
+	dst = dataPlan.AppendJSON(dst, &c.Data)
+	dst = appendCustom(dst, c.Data.Custom)
+	if len(dst) == open {
+		return dst[:start]
+	}
+	return wire.CloseObject(dst, open)
 }
 
-// appendAny writes a valid value of Custom: a text, a number, or a bool as 1 or 0.
-func appendAny(dst []byte, value any) []byte {
-	if text, ok := asText(value); ok {
-		return jsonscan.AppendString(dst, text)
+// append writes what tells an app from a conversation, and its people.
+func (a *AppConversion) append(dst []byte, user []hashedField) []byte {
+	dst = append(dst, `,"`+nameSource+`":"app","`+nameUser+`":`...)
+	open := len(dst)
+	dst = deviceUserData.AppendJSON(dst, &a.Device)
+	if a.ClientIP.IsValid() {
+		dst = appendText(dst, nameIP, a.ClientIP.Unmap().WithZone("").String())
 	}
-	if out, _ := appendNumber(dst, value); out != nil {
-		return out
-	}
-	return append(dst, "null"...) // changed by the caller since it was checked
+	dst = wire.CloseObject(appendUserData(dst, user), open)
+
+	dst = append(dst, `,"`+nameApp+`":`...)
+	open = len(dst)
+	dst = consentPlan.AppendJSON(dst, &a.Consent)
+	dst = a.ExtInfo.append(append(dst, `,"`+nameExtInfo+`":`...))
+	dst = deviceAppData.AppendJSON(dst, &a.Device)
+	bundle, measurement, views := a.groups()
+	dst = bundlePlan.AppendJSON(dst, &bundle)
+	dst = measurementPlan.AppendJSON(dst, &measurement)
+	return wire.CloseObject(viewsPlan.AppendJSON(dst, &views), open)
 }
 
-// dropComma removes the comma that the first member of an object brought; open is where it stands, if there is one.
-func dropComma(dst []byte, open int) []byte {
-	return append(dst[:open], dst[min(open+1, len(dst)):]...)
+// appendText writes a member of a JSON object, unless it is empty. The key needs no escape.
+func appendText(dst []byte, key, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	return jsonscan.AppendString(append(append(append(dst, `,"`...), key...), `":`...), value)
 }

@@ -2,15 +2,17 @@ package appevents
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/appevents/appevents-go/internal/jsonscan"
+	"github.com/appevents/appevents-go/internal/names"
+	"github.com/appevents/appevents-go/internal/wire"
 )
 
 // Conversion returns the event as [Client.SendConversions] takes it, for a Messenger or Instagram conversation: the
@@ -24,7 +26,7 @@ import (
 func (e Event) Conversion(t Thread) (Conversion, error) {
 	var p problems
 	e.validate(nil, &p, time.Now())
-	t.validateConversation(&p)
+	t.validateConversation(field("thread"), &p)
 	c := e.convert(nil, &p, false)
 	if err := p.err(); err != nil {
 		return Conversion{}, err
@@ -36,126 +38,157 @@ func (e Event) Conversion(t Thread) (Conversion, error) {
 	return c, nil
 }
 
-// conversionName returns the name of a standard event in the Conversions API.
-func conversionName(name EventName) (ConversionName, bool) {
-	switch name {
-	case EventAchieveLevel:
-		return "LevelAchieved", true
-	case EventActivateApp:
-		return "ActivateApp", true
-	case EventAddPaymentInfo:
-		return "AddPaymentInfo", true
-	case EventAddToCart:
-		return ConversionAddToCart, true
-	case EventAddToWishlist:
-		return "AddToWishlist", true
-	case EventCompleteRegistration:
-		return "CompleteRegistration", true
-	case EventCompleteTutorial:
-		return "TutorialCompletion", true
-	case EventInitiateCheckout:
-		return ConversionInitiateCheckout, true
-	case EventLeadSubmitted:
-		return ConversionLeadSubmitted, true
-	case EventPurchase:
-		return ConversionPurchase, true
-	case EventRate:
-		return "Rate", true
-	case EventSearch:
-		return "Search", true
-	case EventSpendCredits:
-		return "SpentCredits", true
-	case EventUnlockAchievement:
-		return "AchievementUnlocked", true
-	case EventViewContent:
-		return ConversionViewContent, true
-	}
-	return ConversionName(name), false // the other standard events, and names of the caller's own, are the same
-}
-
 // convert maps everything but the identity. For a mobile app, any name will do.
 func (e *Event) convert(at *place, p *problems, app bool) Conversion {
-	name, _ := conversionName(e.Name)
-	if !app && validIdentifier(string(e.Name)) && !strings.HasPrefix(string(e.Name), automaticPrefix) &&
+	name := e.Name.conversion()
+	if !app && names.Identifier(string(e.Name)) && !strings.HasPrefix(string(e.Name), automaticPrefix) &&
 		!name.forMessaging() {
 		p.add(at.field("name"), RuleUnknown, notForMessaging(string(e.Name)))
 	}
-	for _, field := range [...]struct {
-		name string
-		set  bool
-		hint string
-	}{
-		{"session_id", e.SessionID != "", ""},
-		{"user_id", e.UserID != "", "; your own ID of the person is UserData.ExternalID there"},
-		{"implicit", e.Implicit, ""},
-		{"timed", e.Timed, ""},
-		{"screen", e.Screen != "", ""},
-		{"background", e.Background, ""},
-		{"operational", !e.Operational.isZero(), ""},
-	} {
-		if field.set {
-			p.add(at.field(field.name), RuleConflict, noCounterpart+field.hint)
-		}
+	rest := *e
+	rest.Name, rest.Value, rest.Time, rest.ID, rest.UserID = "", nil, time.Time{}, "", ""
+	refuseSet(eventPlan, &rest, at, p)
+	if e.UserID != "" {
+		p.add(at.field("user_id"), RuleConflict, noCounterpart+"; your own ID of the person is UserData.ExternalID there")
 	}
-	q := &e.Params
-	c := Conversion{
-		Name: name, Value: e.Value, Time: e.Time, ID: e.ID,
-		Data: ConversionData{
-			Currency: q.Currency, ContentIDs: slices.Clone(q.ContentIDs), ContentType: q.ContentType,
-			NumItems: q.NumItems, OrderID: q.OrderID, SearchString: q.SearchString,
-			Custom: q.conversionCustom(at.field("params"), p),
-		},
+	if !e.Operational.isZero() {
+		p.add(at.field("operational"), RuleConflict, noCounterpart)
 	}
-	if len(q.Contents) > 0 {
-		c.Data.Contents = make([]ConversionContent, len(q.Contents))
-		for i, content := range q.Contents {
-			c.Data.Contents[i] = ConversionContent{
-				ID: content.ID, Quantity: content.Quantity, ItemPrice: content.ItemPrice,
-			}
-		}
+	return Conversion{
+		Name: name, Value: e.Value, Time: e.Time, ID: e.ID, Data: e.Params.conversionData(at.field("params"), p),
 	}
-	return c
 }
 
-const noCounterpart = "has no counterpart in the Conversions API"
-
-// conversionCustom returns the parameters that custom_data has no field for, under the names it knows them by.
-func (q *Params) conversionCustom(at *place, p *problems) map[string]any {
-	custom := maps.Clone(q.Custom)
+// conversionData maps the parameters: those that ConversionData has a field for, of the same name, fill the field. The
+// others become details of the caller's own, under the name without Meta's prefix.
+func (q *Params) conversionData(at *place, p *problems) ConversionData {
+	data := ConversionData{Custom: maps.Clone(q.Custom)}
 	for _, key := range slices.Sorted(maps.Keys(q.Custom)) {
-		if home := customDataHome(key); home != "" {
+		if home := dataHomes()[key]; home != "" {
 			p.add(at.field(key), RuleReserved, "is a field of its own in the Conversions API: "+home)
 		}
 	}
-	set := func(name, key string, value any) {
-		if custom == nil {
-			custom = make(map[string]any)
+	from, to := reflect.ValueOf(q).Elem(), reflect.ValueOf(&data).Elem()
+	for i := range paramsPlan.Members() {
+		m := paramsPlan.Value(q, i)
+		field := to.FieldByName(m.Field)
+		switch value := from.FieldByName(m.Field); {
+		case !m.Set():
+		case m.Field == "Contents":
+			for _, c := range q.Contents {
+				data.Contents = append(data.Contents, ConversionContent{ID: c.ID, Quantity: c.Quantity, ItemPrice: c.ItemPrice})
+			}
+		case field.IsValid() && m.Kind == wire.Texts:
+			field.Set(reflect.ValueOf(slices.Clone(m.Texts())))
+		case field.IsValid():
+			field.Set(value)
+		default:
+			key := strings.TrimPrefix(m.Name, "fb_")
+			if _, taken := data.Custom[key]; taken {
+				p.add(at.field(key), RuleConflict, "is what the Conversions API calls "+m.Name+", which is set too")
+			}
+			if data.Custom == nil {
+				data.Custom = make(map[string]any)
+			}
+			data.Custom[key] = reflect.Indirect(value).Interface()
 		}
-		if _, taken := custom[key]; taken {
-			p.add(at.field(key), RuleConflict, "is what the Conversions API calls "+name+", which is set too")
+	}
+	return data
+}
+
+// Conversions returns the events of a as [Client.SendConversions] takes them: the way from /activities to the
+// Conversions API. Events of a thread become events of that conversation, as with [Event.Conversion]; events of a
+// device become events of the app, for which any name will do. All share a's user data, and an App value.
+//
+// What has no counterpart is a [*ValidationError]. So is a denied consent for a thread: conversations have no place
+// for it, and leaving it out would say that nothing was denied.
+func (a *Activity) Conversions() ([]Conversion, error) {
+	if a == nil {
+		return nil, nilCall(sendConversions)
+	}
+	call := a.call()
+	app, p := call.conversionApp()
+	if a.Measurement.EventID != "" {
+		p.add(field("measurement").field("event_id"), RuleConflict, noCounterpart+"; use Event.ID")
+	}
+	all := make([]Conversion, len(a.Events))
+	for i := range a.Events {
+		c := a.Events[i].convert(field("events").item(i), &p, app != nil)
+		c.Thread, c.App, c.UserData, c.DataProcessing = a.Thread, app, a.UserData, a.DataProcessing
+		all[i] = c
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].ID == "" {
+			all[i].ID = all[i].stableID()
 		}
-		custom[key] = value
 	}
-	for _, text := range [...]struct{ name, key, value string }{
-		{ParamAdType, "ad_type", q.AdType},
-		{ParamDescription, "description", q.Description},
-		{ParamLevel, "level", q.Level},
-		{ParamRegistrationMethod, "registration_method", q.RegistrationMethod},
-	} {
-		if text.value != "" {
-			set(text.name, text.key, text.value)
+	return all, nil
+}
+
+// Conversion returns the install as [Client.SendConversions] takes it, under Measurement.EventID or, without one, an
+// ID made from the device and the time. What has no counterpart is a [*ValidationError].
+func (in *Install) Conversion() (Conversion, error) {
+	if in == nil {
+		return Conversion{}, nilCall(sendConversions)
+	}
+	call := in.call()
+	app, p := call.conversionApp()
+	if err := p.err(); err != nil {
+		return Conversion{}, err
+	}
+	c := Conversion{
+		Name: conversionInstall, Time: in.InstalledAt, ID: in.Measurement.EventID, App: app,
+		UserData: in.UserData, DataProcessing: in.DataProcessing,
+	}
+	if c.ID == "" {
+		c.ID = c.stableID()
+	}
+	return c, nil
+}
+
+// conversionApp returns the app of a call to /activities, or nil when it is about a thread, and the problems of
+// everything but the events' names and parameters.
+func (a *activityCall) conversionApp() (*AppConversion, problems) {
+	var p problems
+	if invalid, ok := a.validate(time.Now()).(*ValidationError); ok { //nolint:errorlint // validate returns no other
+		p.issues = invalid.Issues
+	}
+	bundle, measurement := *a.bundle, *a.measurement
+	bundle.Installer, bundle.Receipts, bundle.URLSchemes = "", "", nil
+	refuseSet(bundlePlan, &bundle, field("bundle"), &p)
+	measurement.EventID, measurement.InstallReferrer, measurement.CampaignIDs = "", "", ""
+	refuseSet(measurementPlan, &measurement, field("measurement"), &p)
+	if len(a.extra) > 0 {
+		p.add(field("extra"), RuleConflict, noCounterpart)
+	}
+	app := &AppConversion{
+		Device: *a.device, ExtInfo: *a.extInfo, Consent: *a.consent, ClientIP: a.clientIP,
+		Installer: a.bundle.Installer, Receipts: a.bundle.Receipts, URLSchemes: a.bundle.URLSchemes,
+		InstallReferrer: a.measurement.InstallReferrer, CampaignIDs: a.measurement.CampaignIDs,
+		ConsiderViews: a.views.ConsiderViews, IncludeDwellData: a.views.IncludeDwellData,
+		IncludeVideoData: a.views.IncludeVideoData,
+	}
+	if *a.thread == (Thread{}) {
+		app.validateCounterparts(nil, &p)
+		app.validateUser(a.userData.appendHashed(nil, nil, time.Now(), nil, nil), &p)
+		return app, p
+	}
+	onlyApps := func(set bool, at *place) {
+		if set {
+			p.add(at, RuleConflict, "is for mobile apps: a conversion of a conversation does not carry it")
 		}
 	}
-	if q.MaxRatingValue != 0 {
-		set(ParamMaxRatingValue, "max_rating_value", q.MaxRatingValue)
+	onlyApps(a.clientIP.IsValid(), field("client_ip"))
+	onlyApps(app.Installer != "" || app.Receipts != "" || len(app.URLSchemes) > 0, field("bundle"))
+	onlyApps(app.InstallReferrer != "" || app.CampaignIDs != "", field("measurement"))
+	onlyApps(app.ConsiderViews, field("consider_views"))
+	if a.consent.Advertiser == Denied || a.consent.Application == Denied {
+		p.add(field("consent"), RuleConflict, "conversions of conversations carry no consent, so a denied one cannot be sent")
 	}
-	if q.PaymentInfoAvailable != nil {
-		set(ParamPaymentInfoAvailable, "payment_info_available", *q.PaymentInfoAvailable)
-	}
-	if q.Success != nil {
-		set(ParamSuccess, "success", *q.Success)
-	}
-	return custom
+	return nil, p
 }
 
 // stableIDPrefix marks an ID as made by stableID, in its first form. IDs must never change for the same event, so a
@@ -165,61 +198,35 @@ const stableIDPrefix = "ae1-"
 // stableID makes an ID from who did what, when and with which details. The time counts in milliseconds, as in
 // webhooks, and not at all when it is not known.
 func (c *Conversion) stableID() string {
-	parts := make(idParts, 0, 256)
-	parts.add("channel", c.Thread.Channel.String())
-	parts.add("page", string(c.Thread.PageID))
-	parts.add("person", string(c.Thread.PSID))
-	if c.App != nil {
-		parts.addApp(c.App, &c.UserData)
+	parts := make(wire.Parts, 0, 256)
+	parts.Add("channel", c.Thread.Channel.String())
+	parts.Add("page", string(c.Thread.PageID))
+	parts.Add("person", string(c.Thread.PSID))
+	if a := c.App; a != nil {
+		parts.Add("app", a.ExtInfo.PackageName)
+		parts.Add("madid", a.Device.AdvertiserID)
+		parts.Add("anon_id", a.Device.AnonID)
+		parts.Add("app_user_id", a.Device.UserID)
+		parts.Add("vendor_id", a.Device.VendorID)
+		for _, f := range c.UserData.appendHashed(nil, nil, time.Now(), nil, nil) {
+			parts.Add("user."+string(f.key()), string(f.value()))
+		}
 	}
-	parts.add("name", string(c.Name))
+	parts.Add("name", string(c.Name))
 	if !c.Time.IsZero() {
-		parts.add("time", strconv.FormatInt(c.Time.UnixMilli(), 10))
+		parts.Add("time", strconv.FormatInt(c.Time.UnixMilli(), 10))
 	}
 	if c.Value != nil {
-		parts.add("value", string(jsonscan.AppendFloat(nil, *c.Value)))
+		parts.Add("value", string(jsonscan.AppendFloat(nil, *c.Value)))
 	}
-	parts.addData(&c.Data)
+	wire.AddParts(&parts, "", dataPlan, &c.Data, func(name string) {
+		for i := range c.Data.Contents {
+			wire.AddParts(&parts, name+".", conversionContentPlan, &c.Data.Contents[i], nil)
+		}
+	})
+	for _, key := range slices.Sorted(maps.Keys(c.Data.Custom)) {
+		parts.Add("custom."+key, string(appendParam(nil, c.Data.Custom[key])))
+	}
 	sum := sha256.Sum256(parts)
 	return stableIDPrefix + hex.EncodeToString(sum[:20])
-}
-
-// idParts are named texts, each with its length before it, so that no two lists of parts look the same.
-type idParts []byte
-
-// add appends a part, unless it is empty.
-func (b *idParts) add(name, value string) {
-	if value == "" {
-		return
-	}
-	for _, text := range [...]string{name, value} {
-		*b = binary.AppendUvarint(*b, uint64(len(text)))
-		*b = append(*b, text...)
-	}
-}
-
-func (b *idParts) addData(d *ConversionData) {
-	b.add("currency", d.Currency)
-	for i := range d.Contents {
-		content := &d.Contents[i]
-		for _, text := range content.texts() {
-			b.add("contents."+text.name, text.value)
-		}
-		b.add("contents.quantity", strconv.Itoa(content.Quantity))
-		if content.ItemPrice != 0 {
-			b.add("contents.item_price", string(jsonscan.AppendFloat(nil, content.ItemPrice)))
-		}
-	}
-	for _, id := range d.ContentIDs {
-		b.add("content_ids", id)
-	}
-	if d.NumItems != 0 {
-		b.add("num_items", strconv.Itoa(d.NumItems))
-	}
-	for _, text := range d.texts() {
-		b.add(text.name, text.value)
-	}
-	for _, key := range slices.Sorted(maps.Keys(d.Custom)) {
-		b.add("custom."+key, string(appendAny(nil, d.Custom[key])))
-	}
 }

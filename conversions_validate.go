@@ -3,11 +3,13 @@ package appevents
 import (
 	"encoding/json"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/appevents/appevents-go/internal/names"
+	"github.com/appevents/appevents-go/internal/wire"
 )
 
 const (
@@ -50,8 +52,44 @@ func (c Conversion) Warnings() []Issue {
 	if c.Value != nil && *c.Value < 0 {
 		p.add(field("value"), RuleRange, "a negative price lowers the reported sum")
 	}
+	c.Thread.warn(field("thread"), &p)
 	c.UserData.warn(field("user_data"), &p)
 	return p.issues
+}
+
+// Validate checks everything that can be known before the call is sent and returns a [*ValidationError] that lists
+// every problem, or nil.
+func (c *ConversionCall) Validate() error {
+	if c == nil {
+		return nilCall(sendConversions)
+	}
+	var all, own problems
+	c.DatasetID.validate(field("dataset_id"), &all)
+	if len(c.Conversions) == 0 {
+		all.add(field("conversions"), RuleRequired, "must hold at least one conversion")
+	}
+	now := time.Now()
+	for i := range c.Conversions {
+		own.issues = own.issues[:0]
+		c.Conversions[i].validate(&own, now)
+		all.issues = append(all.issues, own.under(field("conversions").item(i))...)
+	}
+	return all.err()
+}
+
+// Warnings lists what Meta's sources disagree on, and personal data that has to be left out: the call is sent all the
+// same. Nil means none.
+func (c *ConversionCall) Warnings() []Issue {
+	if c == nil {
+		return nil
+	}
+	var all problems
+	for i := range c.Conversions {
+		own := problems{issues: c.Conversions[i].Warnings()}
+		all.issues = append(all.issues, own.under(field("conversions").item(i))...)
+	}
+	warnRepeats(len(c.Conversions), func(i int) string { return c.Conversions[i].ID }, field("conversions"), &all)
+	return all.issues
 }
 
 // validate checks the conversion as one on its own; see problems.under.
@@ -79,9 +117,7 @@ func (c *Conversion) check(user []hashedField, p *problems, now time.Time) []has
 		validateText(c.ID, field("id"), p)
 	}
 	c.validateValue(p)
-	if !c.Data.isZero() {
-		c.Data.validate(p)
-	}
+	c.Data.validate(p)
 	if c.DataProcessing != (DataProcessing{}) {
 		c.DataProcessing.validate(field("data_processing"), p)
 	}
@@ -95,7 +131,7 @@ func (c *Conversion) validateIdentity(user []hashedField, p *problems) {
 	given := 0
 	if c.Thread != (Thread{}) {
 		given++
-		c.Thread.validateConversation(p)
+		c.Thread.validateConversation(field("thread"), p)
 	}
 	if !c.WhatsApp.IsZero() {
 		given++
@@ -115,34 +151,12 @@ func (c *Conversion) validateIdentity(user []hashedField, p *problems) {
 	}
 }
 
-// validateConversation checks a thread of either channel, at the path "thread".
-func (t Thread) validateConversation(p *problems) {
-	if t.Channel > ChannelInstagram {
-		p.add(field("thread").field("channel"), RuleUnknown, "must be Messenger or Instagram")
-	}
-	if rule, message := t.PageID.issue(); rule != "" {
-		p.add(field("thread").field("page_id"), rule, message)
-	}
-	if rule, message := t.PSID.issue(); rule != "" {
-		p.add(field("thread").field("psid"), rule, message)
-	}
-}
-
 func (w *WhatsAppThread) validate(p *problems) {
 	at := field("whatsapp")
 	if w.AccountID == "" && w.PageID == "" {
-		p.add(at.field("account_id"), RuleRequired, "must be set, or page_id (2804116)")
+		p.add(at.field("account_id"), RuleRequired, "must be set, or the Page (2804116)")
 	}
-	if w.AccountID != "" {
-		w.AccountID.validate(at.field("account_id"), p)
-	}
-	if w.PageID != "" {
-		w.PageID.validate(at.field("page_id"), p)
-	}
-	if w.ClickID == "" {
-		p.add(at.field("click_id"), RuleRequired, "must be set")
-	}
-	validateText(w.ClickID, at.field("click_id"), p)
+	check(whatsAppPlan, w, at, p, time.Time{})
 }
 
 func (c *Conversion) validateName(p *problems) {
@@ -150,7 +164,7 @@ func (c *Conversion) validateName(p *problems) {
 	case c.Name == "":
 		p.add(field("name"), RuleRequired, "must be set")
 	case c.App != nil:
-		if !validIdentifier(string(c.Name)) {
+		if !names.Identifier(string(c.Name)) {
 			p.add(field("name"), RuleFormat, identifierRule)
 		}
 	case !c.Name.forMessaging():
@@ -165,7 +179,7 @@ func (c *Conversion) validateValue(p *problems) {
 		}
 		return
 	}
-	if math.IsNaN(*c.Value) || math.IsInf(*c.Value, 0) {
+	if !wire.Finite(*c.Value) {
 		p.add(field("value"), RuleRange, "must be a finite number")
 	}
 	if c.Data.Currency == "" {
@@ -174,159 +188,24 @@ func (c *Conversion) validateValue(p *problems) {
 }
 
 func (d *ConversionData) validate(p *problems) {
-	if d.Currency != "" && !validCurrency(d.Currency) {
-		p.add(field("data").field("currency"), RuleFormat, "must be an ISO 4217 code in capitals, such as USD")
-	}
-	for _, text := range d.texts() {
-		if !utf8.ValidString(text.value) {
-			validateText(text.value, field("data").field(text.name), p)
-		}
-	}
-	if d.NumItems < 0 {
-		p.add(field("data").field("num_items"), RuleRange, "must not be negative")
-	}
-	for i := range d.Contents {
-		d.Contents[i].validate(i, p)
-	}
-	for i, id := range d.ContentIDs {
-		if id == "" {
-			p.add(field("data").field("content_ids").item(i), RuleRequired, "must be set")
-		}
-		if !utf8.ValidString(id) {
-			validateText(id, field("data").field("content_ids").item(i), p)
-		}
-	}
-	for _, number := range [...]struct {
-		name  string
-		value *float64
-	}{{"predicted_ltv", d.PredictedLTV}, {"net_revenue", d.NetRevenue}} {
-		if v := number.value; v != nil && (math.IsNaN(*v) || math.IsInf(*v, 0)) {
-			p.add(field("data").field(number.name), RuleRange, "must be a finite number")
-		}
-	}
-	if len(d.Custom) > 0 {
-		for _, key := range slices.Sorted(maps.Keys(d.Custom)) {
-			validateConversionCustom(key, d.Custom[key], field("data"), p)
-		}
-	}
-}
-
-// texts lists the details that are plain text, in the order they are sent.
-func (d *ConversionData) texts() [8]struct{ name, value string } {
-	return [8]struct{ name, value string }{
-		{"content_type", d.ContentType},
-		{"content_name", d.ContentName},
-		{"content_category", d.ContentCategory},
-		{"order_id", d.OrderID},
-		{"search_string", d.SearchString},
-		{"status", d.Status},
-		{"item_number", d.ItemNumber},
-		{"delivery_category", d.DeliveryCategory},
-	}
-}
-
-func (c *ConversionContent) validate(i int, p *problems) {
-	at := func(name string) *place { return field("data").field("contents").item(i).field(name) }
-	if c.ID == "" {
-		p.add(at("id"), RuleRequired, "must be set (2804008)")
-	}
-	if c.Quantity < 0 {
-		p.add(at("quantity"), RuleRange, "must not be negative")
-	}
-	if c.ItemPrice < 0 || math.IsNaN(c.ItemPrice) || math.IsInf(c.ItemPrice, 0) {
-		p.add(at("item_price"), RuleRange, "must be a finite number, not negative")
-	}
-	for _, text := range c.texts() {
-		if !utf8.ValidString(text.value) {
-			validateText(text.value, at(text.name), p)
-		}
-	}
-}
-
-// texts lists what is plain text, in the order it is sent.
-func (c *ConversionContent) texts() [6]struct{ name, value string } {
-	return [6]struct{ name, value string }{
-		{"id", c.ID},
-		{"title", c.Title},
-		{"description", c.Description},
-		{"brand", c.Brand},
-		{"category", c.Category},
-		{"delivery_category", c.DeliveryCategory},
-	}
-}
-
-// validateConversionCustom is validateCustom with the names of custom_data.
-func validateConversionCustom(key string, value any, at *place, p *problems) {
-	if home := customDataHome(key); home != "" {
-		p.add(at.field(key), RuleReserved, "use "+home)
+	if dataPlan.IsZero(d) {
 		return
 	}
-	validateCustom(key, value, at, p)
-}
-
-// customDataHome names the typed home of a key of custom_data, or returns "".
-func customDataHome(key string) string {
-	switch key {
-	case "value":
-		return "Conversion.Value"
-	case "currency":
-		return "ConversionData.Currency"
-	case "contents":
-		return "ConversionData.Contents"
-	case "content_ids":
-		return "ConversionData.ContentIDs"
-	case "content_type":
-		return "ConversionData.ContentType"
-	case "content_name":
-		return "ConversionData.ContentName"
-	case "content_category":
-		return "ConversionData.ContentCategory"
-	case "num_items":
-		return "ConversionData.NumItems"
-	case "order_id":
-		return "ConversionData.OrderID"
-	case "search_string":
-		return "ConversionData.SearchString"
-	case "status":
-		return "ConversionData.Status"
-	case "item_number":
-		return "ConversionData.ItemNumber"
-	case "delivery_category":
-		return "ConversionData.DeliveryCategory"
-	case "predicted_ltv":
-		return "ConversionData.PredictedLTV"
-	case "net_revenue":
-		return "ConversionData.NetRevenue"
+	at := field("data")
+	check(dataPlan, d, at, p, time.Time{})
+	for i := range d.Contents {
+		check(conversionContentPlan, &d.Contents[i], at.field("contents").item(i), p, time.Time{})
 	}
-	return ""
+	validateCustom(d.Custom, dataHomes(), at, at.field("custom"), p)
 }
 
 func (c *Conversion) validateExtra(p *problems) {
 	at := field("extra")
 	for _, name := range slices.Sorted(maps.Keys(c.Extra)) {
-		home := ""
-		switch name {
-		case "event_name":
-			home = "Conversion.Name"
-		case "event_time":
-			home = "Conversion.Time"
-		case "event_id":
-			home = "Conversion.ID"
-		case "action_source", "messaging_channel":
-			home = "Conversion.Thread, WhatsApp or App"
-		case "user_data":
-			home = "Conversion.UserData"
-		case "custom_data":
-			home = "Conversion.Value and Data"
-		case "app_data", "extinfo":
-			home = "Conversion.App"
-		case "data_processing_options", "data_processing_options_country", "data_processing_options_state":
-			home = "Conversion.DataProcessing"
-		}
-		switch {
+		switch home := conversionHomes()[name]; {
 		case home != "":
 			p.add(at.field(name), RuleReserved, "use "+home)
-		case !validParamName(name):
+		case !names.Parameter(name):
 			// The name is not repeated: it may be anything.
 			p.add(at, RuleFormat, "a name must be ASCII letters, digits and underscores")
 		case !json.Valid(c.Extra[name]):
@@ -335,103 +214,76 @@ func (c *Conversion) validateExtra(p *problems) {
 	}
 }
 
-// conversionNames are the names business messaging takes.
-var conversionNames = [...]ConversionName{
-	ConversionAddToCart, ConversionCartAbandoned, ConversionInitiateCheckout, ConversionLeadSubmitted,
-	ConversionOrderCanceled, ConversionOrderCreated, ConversionOrderDelivered, ConversionOrderReturned,
-	ConversionOrderShipped, ConversionPurchase, ConversionQualifiedLead, ConversionRatingProvided,
-	ConversionReviewProvided, ConversionViewContent,
-}
-
-func (n ConversionName) forMessaging() bool { return slices.Contains(conversionNames[:], n) }
-
 // notForMessaging says that Meta refuses a name for conversations, and which it takes is nearest.
 func notForMessaging(name string) string {
 	const refused = "is not an event of conversations (2804066)"
-	if near := nearestName(name); near != "" {
+	if near := ConversionName(name).nearestMessaging(); near != "" {
 		return refused + "; the nearest is " + string(near)
 	}
-	return refused + "; allowed are " + joinNames(conversionNames[:])
+	names := make([]string, len(conversionNames))
+	for i, name := range conversionNames {
+		names[i] = string(name)
+	}
+	return refused + "; allowed are " + strings.Join(names, ", ")
 }
 
-func joinNames(names []ConversionName) string {
-	var b strings.Builder
-	for i, name := range names {
-		if i > 0 {
-			b.WriteString(", ")
+const noCounterpart = "has no counterpart in the Conversions API"
+
+// refuseSet adds a problem for each field that is set and has no counterpart in the Conversions API.
+func refuseSet[T any](plan *wire.Plan[T], v *T, at *place, p *problems) {
+	for i := range plan.Members() {
+		if m := plan.Value(v, i); m.Set() {
+			p.add(at.field(m.Stored), RuleConflict, noCounterpart)
 		}
-		b.WriteString(string(name))
 	}
-	return b.String()
 }
 
-// nearestName is the allowed name that comes closest to another in meaning or spelling, or "".
-func nearestName(name string) ConversionName {
-	if mapped, ok := conversionName(EventName(name)); ok {
-		name = string(mapped)
-	}
-	switch name {
-	case "AddToWishlist":
-		return ConversionAddToCart
-	case "AddPaymentInfo":
-		return ConversionInitiateCheckout
-	case "CompleteRegistration", "Contact", "Lead", "Schedule", "SubmitApplication":
-		return ConversionLeadSubmitted
-	case "Donate", "StartTrial", "Subscribe":
-		return ConversionPurchase
-	case "CustomizeProduct", "FindLocation", "Search":
-		return ConversionViewContent
-	case "Rate":
-		return ConversionRatingProvided
-	}
-	word := strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(name))
-	best, near := len(word)/3+1, ConversionName("")
-	for _, candidate := range conversionNames {
-		if d := editDistance(word, strings.ToLower(string(candidate))); d < best {
-			best, near = d, candidate
-		}
-	}
-	return near
+func (a *AppConversion) validate(at *place, p *problems) {
+	a.Device.validate(at.field("device"), p)
+	a.ExtInfo.validate(at.field("ext_info"), p)
+	a.Consent.validate(at.field("consent"), p)
+	validateClientIP(a.ClientIP, at.field("client_ip"), p)
+	bundle, measurement, views := a.groups()
+	views.validate(at, p)
+	check(bundlePlan, &bundle, at, p, time.Time{})
+	check(measurementPlan, &measurement, at, p, time.Time{})
+	a.validateCounterparts(at, p)
 }
 
-// editDistance is how many letters must be inserted, deleted or replaced to turn a into b. Both are short: b is an
-// allowed name, and a longer than twice that is too far away to look at.
-func editDistance(a, b string) int {
-	if len(a) > 2*len(b) {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, diagonal+1, row[j]+1)
+// validateCounterparts checks what /activities takes in another form, or does without.
+func (a *AppConversion) validateCounterparts(at *place, p *problems) {
+	for i := range devicePlan.Members() {
+		m := devicePlan.Value(&a.Device, i)
+		_, inUserData := m.Tag.Lookup("user_data")
+		_, inAppData := m.Tag.Lookup("app_data")
+		if m.Set() && !inUserData && !inAppData {
+			p.add(at.field("device").field(m.Stored), RuleConflict, noCounterpart)
 		}
 	}
-	return row[len(b)]
+	if a.ExtInfo.IsZero() {
+		p.add(at.field("ext_info"), RuleRequired, "must be set (2804043)")
+	} else if a.ExtInfo.OSVersion == "" {
+		p.add(at.field("ext_info").field("os_version"), RuleRequired, "must be set (2804043)")
+	}
 }
 
-// under returns the issues of one element of a call as issues of the call.
-func (p *problems) under(at *place) []Issue {
-	if len(p.issues) == 0 {
-		return nil
+// validateUser checks that somebody is named. Where only user data does, Meta refuses what fits too many people.
+func (a *AppConversion) validateUser(user []hashedField, p *problems) {
+	if a.Device.AdvertiserID != "" || a.Device.AnonID != "" || a.Device.UserID != "" {
+		return
 	}
-	prefix := at.String()
-	issues := slices.Clone(p.issues)
-	for i := range issues {
-		if issues[i].Path == "" {
-			issues[i].Path = prefix
-		} else {
-			issues[i].Path = prefix + "." + issues[i].Path
+	if len(user) == 0 {
+		p.add(field("user_data"), RuleRequired,
+			"name the person: a device (advertiser ID, anonymous ID or user ID) or user data")
+		return
+	}
+	for _, vague := range [...]string{" ct country st zp ge ", " db ", " fn ge ", " ln ge "} {
+		if !slices.ContainsFunc(user, func(f hashedField) bool {
+			return !strings.Contains(vague, " "+f.conversionsKey()+" ")
+		}) {
+			p.add(field("user_data"), RuleRequired,
+				"fits too many people: add an email address, a phone number or an ID (2804050)")
+			return
 		}
 	}
-	return issues
 }

@@ -83,7 +83,7 @@
 // # Durable delivery
 //
 // Module delivery takes calls inside a webhook handler, stores them in a file or on NATS, and delivers them in the
-// background. A [Call] is what it stores; [MarshalCall] keeps credentials and raw personal data out.
+// background. A [Call] is what it stores; [MarshalCall] keeps credentials and raw [UserData] out.
 //
 // # Testing
 //

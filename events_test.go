@@ -137,6 +137,73 @@ func TestEvent_Warnings(t *testing.T) {
 	}
 }
 
+// A name that is nearly a standard one is sent, with a warning that says which one reports know.
+func TestEvent_Warnings_NearlyAStandardName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[appevents.EventName]string{
+		"Purchase": "fb_mobile_purchase", "purchase": "fb_mobile_purchase", "fb_mobile_purchas": "fb_mobile_purchase",
+		"fb_mobile_purchases": "fb_mobile_purchase", "Purchse": "fb_mobile_purchase", "mobile_purchase": "fb_mobile_purchase",
+		"AddToCart": "fb_mobile_add_to_cart", "add_to_cart": "fb_mobile_add_to_cart", "Add To Cart": "fb_mobile_add_to_cart",
+		"fb_mobile_add_to_card": "fb_mobile_add_to_cart", "addtocart": "fb_mobile_add_to_cart",
+		"Lead": "lead_submitted", "LeadSubmitted": "lead_submitted", "lead": "lead_submitted",
+		"lead_submited": "lead_submitted", "ViewContent": "fb_mobile_content_view",
+		"fb_mobile_view_content": "fb_mobile_content_view", "InitiateCheckout": "fb_mobile_initiated_checkout",
+		"CompleteRegistration": "fb_mobile_complete_registration", "Search": "fb_mobile_search",
+		"AddPaymentInfo": "fb_mobile_add_payment_info", "contact": "Contact", "Subscribed": "Subscribe",
+		"start_trial": "StartTrial", "fb_mobile_spend_credits": "fb_mobile_spent_credits",
+		"SpentCredits": "fb_mobile_spent_credits", "TutorialCompletion": "fb_mobile_tutorial_completion",
+	} {
+		e := appevents.Event{Name: name}
+		require.NoError(t, e.Validate())
+		warnings := e.Warnings()
+		require.Equal(t, []string{"name unknown"}, pathsAndRules(warnings), name)
+		require.True(t, strings.HasSuffix(warnings[0].Message, ": use "+want), "%s: %s", name, warnings[0].Message)
+	}
+	for _, name := range []appevents.EventName{
+		"visit", "order_placed", "test_drive", "OrderShipped", "QualifiedLead", "leave", "plead", "research", "level", "a",
+		"started", "quiz_completed", "donation", "fb_mobile_launch", "_x", "purchase_of_a_mug", "gold rate",
+	} {
+		require.Empty(t, appevents.Event{Name: name}.Warnings(), name)
+	}
+	for _, spec := range appevents.StandardEvents() {
+		if spec.Name != appevents.EventPurchase {
+			require.Empty(t, appevents.Event{Name: spec.Name}.Warnings(), spec.Name)
+		}
+	}
+}
+
+// Slips that make a call count wrongly, on every edge that takes them.
+func TestWarnings_SlipsOfACall(t *testing.T) {
+	t.Parallel()
+	same := appevents.Thread{PageID: "18139494541428833", PSID: "18139494541428833"}
+	twice := []appevents.Event{{Name: "a", ID: "1"}, {Name: "b"}, {Name: "c"}, {Name: "a", ID: "1"}, {Name: "a", ID: "2"}, {Name: "d", ID: "1"}}
+	lead := appevents.Conversion{Name: appevents.ConversionLeadSubmitted, Thread: same, ID: "1"}
+	other := lead
+	other.ID, other.Thread = "2", aThread()
+	for name, test := range map[string]struct {
+		call appevents.Call
+		want []string
+	}{
+		"activity": {
+			&appevents.Activity{Thread: same, Consent: appevents.ConsentAllowed, Events: twice},
+			[]string{"events[3].id conflict", "events[5].id conflict", "thread.psid conflict"},
+		},
+		"page activity": {
+			&appevents.PageActivity{Thread: same, Consent: appevents.ConsentAllowed, Events: twice},
+			[]string{"events[3].id conflict", "events[5].id conflict", "thread.psid conflict"},
+		},
+		"conversions": {
+			&appevents.ConversionCall{DatasetID: "5501", Conversions: []appevents.Conversion{lead, other, lead}},
+			[]string{"conversions[0].thread.psid conflict", "conversions[2].thread.psid conflict", "conversions[2].id conflict"},
+		},
+		"none": {botCall(func(a *appevents.Activity) { a.Events = []appevents.Event{{Name: "a"}, {Name: "a"}} }), nil},
+	} {
+		require.NoError(t, test.call.Validate(), name)
+		require.Equal(t, test.want, pathsAndRules(test.call.Warnings()), name)
+	}
+	require.Contains(t, (&appevents.Activity{Events: twice}).Warnings()[0].Message, "events[0]")
+}
+
 // An event survives storage with every digit, and is the same on the wire afterwards.
 func TestEvent_JSON(t *testing.T) {
 	t.Parallel()

@@ -88,3 +88,19 @@ func TestExtInfo_IsZero(t *testing.T) {
 	require.True(t, appevents.ExtInfo{}.IsZero())
 	require.False(t, appevents.ExtInfo{Timezone: "Europe/Berlin"}.IsZero())
 }
+
+// Meta's reference asks for the platform alone, its guide for the OS version too, and the Conversions API refuses a
+// device without one.
+func TestExtInfo_OSVersion(t *testing.T) {
+	t.Parallel()
+	call := extInfo(func(x *appevents.ExtInfo) { x.OSVersion = "" })
+	require.NoError(t, call.Validate())
+	require.Equal(t, []string{"ext_info.os_version required"}, pathsAndRules(call.Warnings()))
+	q := appLinkQuery(func(q *appevents.AppLinkQuery) { q.ExtInfo.Platform = appevents.IOS })
+	require.NoError(t, q.Validate())
+	require.Equal(t, []string{"ext_info.os_version required"}, pathsAndRules(q.Warnings()))
+	require.Empty(t, extInfo(func(*appevents.ExtInfo) {}).Warnings())
+
+	_, err := call.Conversions()
+	requireIssue(t, err, "ext_info.os_version", appevents.RuleRequired, "2804043")
+}

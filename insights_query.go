@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-querystring/query"
 
 	"github.com/appevents/appevents-go/internal/formenc"
+	"github.com/appevents/appevents-go/internal/names"
 )
 
 // InsightsLevel is what one row of insights is about.
@@ -283,7 +284,7 @@ func (q *InsightsQuery) validate(p *problems) {
 		p.add(field("page_size"), RuleRange, "must not be negative")
 	}
 	word := func(at *place, text string) {
-		if text == "" || len(text) > 100 || !alphanumeric(unpunctuate.Replace(text)) {
+		if text == "" || len(text) > 100 || !names.Parameter(unpunctuate.Replace(text)) {
 			p.add(at, RuleFormat, "must be one of Meta's words")
 		}
 	}

@@ -22,14 +22,6 @@ var knots = []struct {
 	files  []string
 	reason string
 }{
-	{[]string{"catalog.go", "events.go"}, "the names of events are declared beside their constructors"},
-	{
-		[]string{
-			"activities.go", "app_link.go", "conversions.go", "conversions_app.go", "conversions_encode.go",
-			"conversions_map.go", "conversions_validate.go", "events_encode.go",
-		},
-		"a parameter is declared by each of the files that encode, validate and map it",
-	},
 	{
 		[]string{
 			"webhook_decode.go", "webhook_decode_events.go", "webhook_decode_message.go", "webhook_events.go",

@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/appevents/appevents-go/internal/jsonscan"
 )
 
 // LoggingSource says where an event of a [PageActivity] comes from. Upper and lower case mean the same.
@@ -165,11 +162,16 @@ func (p *PageActivity) Warnings() []Issue {
 		return nil
 	}
 	var found problems
-	for i := range p.Events {
-		p.Events[i].warn(field("events").item(i), &found)
-	}
+	warnEvents(p.Events, &found)
+	p.Thread.warn(field("thread"), &found)
 	return found.issues
 }
+
+// The parameters of /page_activities that /activities does not have.
+const (
+	nameLoggingSource = "logging_source"
+	nameLoggingTarget = "logging_target"
+)
 
 // append writes the body of one request.
 func (p *PageActivity) append(dst []byte, events []Event) []byte {
@@ -177,17 +179,10 @@ func (p *PageActivity) append(dst []byte, events []Event) []byte {
 	if source == "" {
 		source = string(SourceMessengerBot)
 	}
-	dst = append(dst, `{"custom_events":`...)
-	dst = appendEvents(dst, events)
-	dst = append(dst, `,"advertiser_tracking_enabled":`...)
-	dst = strconv.AppendInt(dst, int64(p.Consent.Advertiser.flag()), 10)
-	dst = append(dst, `,"application_tracking_enabled":`...)
-	dst = strconv.AppendInt(dst, int64(p.Consent.Application.flag()), 10)
-	dst = append(dst, `,"page_id":`...)
-	dst = jsonscan.AppendString(dst, string(p.Thread.PageID))
-	dst = append(dst, `,"page_scoped_user_id":`...)
-	dst = jsonscan.AppendString(dst, string(p.Thread.PSID))
-	dst = appendText(dst, "logging_source", source)
-	dst = appendText(dst, "logging_target", strings.ToLower(string(p.Target)))
+	dst = appendEvents(append(dst, `{"`+nameCustomEvents+`":`...), events)
+	dst = consentPlan.AppendJSON(dst, &p.Consent)
+	dst = threadPlan.AppendJSON(dst, &p.Thread)
+	dst = appendText(dst, nameLoggingSource, source)
+	dst = appendText(dst, nameLoggingTarget, strings.ToLower(string(p.Target)))
 	return append(dst, '}')
 }

@@ -243,10 +243,6 @@ func TestRules(t *testing.T) {
 
 		// Parameters
 		{
-			"an event has at most 25 parameters", customs(25, appevents.Params{}), customs(26, appevents.Params{}),
-			"events[0].params", "length", "",
-		},
-		{
 			"a currency is in capitals", with(appevents.Params{Currency: "JPY"}),
 			with(appevents.Params{Currency: "jpy"}), "events[0].params.fb_currency", "format", "",
 		},
@@ -512,10 +508,6 @@ func TestRules(t *testing.T) {
 			extInfo(func(x *appevents.ExtInfo) { x.Platform = "mb1" }), "ext_info.platform", "unknown", "",
 		},
 		{
-			"device information has an OS version", extInfo(func(x *appevents.ExtInfo) { x.OSVersion = "13" }),
-			extInfo(func(x *appevents.ExtInfo) { x.OSVersion = "" }), "ext_info.os_version", "required", "",
-		},
-		{
 			"a screen has a width", extInfo(func(x *appevents.ExtInfo) { x.ScreenWidth = 1 }),
 			extInfo(func(x *appevents.ExtInfo) { x.ScreenWidth = -1 }), "ext_info.screen_width", "range", "",
 		},
@@ -528,12 +520,12 @@ func TestRules(t *testing.T) {
 			extInfo(func(x *appevents.ExtInfo) { x.CPUCores = -1 }), "ext_info.cpu_cores", "range", "",
 		},
 		{
-			"storage is not negative", extInfo(func(x *appevents.ExtInfo) { x.StorageGB = 1 }),
-			extInfo(func(x *appevents.ExtInfo) { x.StorageGB = -1 }), "ext_info.storage_gb", "range", "",
+			"storage is -1 when unknown", extInfo(func(x *appevents.ExtInfo) { x.StorageGB = -1 }),
+			extInfo(func(x *appevents.ExtInfo) { x.StorageGB = -2 }), "ext_info.storage_gb", "range", "",
 		},
 		{
-			"free storage is not negative", extInfo(func(x *appevents.ExtInfo) { x.FreeStorageGB = 1 }),
-			extInfo(func(x *appevents.ExtInfo) { x.FreeStorageGB = -1 }), "ext_info.free_storage_gb", "range", "",
+			"free storage is -1 when unknown", extInfo(func(x *appevents.ExtInfo) { x.FreeStorageGB = -1 }),
+			extInfo(func(x *appevents.ExtInfo) { x.FreeStorageGB = -2 }), "ext_info.free_storage_gb", "range", "",
 		},
 		{
 			"a density is not negative", extInfo(func(x *appevents.ExtInfo) { x.ScreenDensity = 0.1 }),
@@ -597,12 +589,12 @@ func TestRules(t *testing.T) {
 			appLinkQuery(func(q *appevents.AppLinkQuery) { q.Consent.Application = 0 }), "consent.application", "required", "",
 		},
 		{
-			"device information of a look-up has an OS version",
+			"device information of a look-up has a platform",
 			appLinkQuery(func(q *appevents.AppLinkQuery) {
 				q.ExtInfo = appevents.ExtInfo{Platform: appevents.IOS, OSVersion: "17.4"}
 			}),
-			appLinkQuery(func(q *appevents.AppLinkQuery) { q.ExtInfo.Platform = appevents.IOS }),
-			"ext_info.os_version", "required", "",
+			appLinkQuery(func(q *appevents.AppLinkQuery) { q.ExtInfo.OSVersion = "17.4" }),
+			"ext_info.platform", "required", "",
 		},
 		{
 			"the client IP of a look-up is one of a device",
@@ -652,6 +644,16 @@ func TestRules(t *testing.T) {
 			"the ad group of a source is an ID", source(appevents.AttributionSource{AdGroupID: "1"}),
 			source(appevents.AttributionSource{AdGroupID: "0"}),
 			"measurement.sources[1].source_adgroup_id", "range", "",
+		},
+		{
+			"the last install is past", measurement(appevents.Measurement{LastNewInstall: past}),
+			measurement(appevents.Measurement{LastNewInstall: time.Now().Add(time.Hour)}),
+			"measurement.last_new_install", "range", "future",
+		},
+		{
+			"the last session is past", measurement(appevents.Measurement{LastSession: past}),
+			measurement(appevents.Measurement{LastSession: time.Unix(past.UnixMilli(), 0)}),
+			"measurement.last_session", "range", "UnixMilli",
 		},
 		{
 			"the engagement of a source is past", source(appevents.AttributionSource{EngagementTime: past}),
@@ -871,8 +873,9 @@ func TestRules_PricesNeedACurrency(t *testing.T) {
 	require.NoError(t, valued("my_event", 1).Validate())
 }
 
-// Each typed parameter counts towards the 25.
-func TestRules_ParameterCount(t *testing.T) {
+// Meta's limit of 25 is one of an event name over all calls, so a call beyond it is sent with a warning. Each typed
+// parameter counts.
+func TestWarnings_ParameterCount(t *testing.T) {
 	t.Parallel()
 	for name, p := range map[string]appevents.Params{
 		"ad type":             {AdType: "banner"},
@@ -890,10 +893,11 @@ func TestRules_ParameterCount(t *testing.T) {
 		"search":              {SearchString: "mug"},
 		"success":             {Success: new(false)},
 	} {
-		require.NoError(t, customs(24, p).Validate(), name)
-		requireIssue(t, customs(25, p).Validate(), "events[0].params", appevents.RuleLength, "25")
+		require.Empty(t, customs(24, p).Warnings(), name)
+		require.NoError(t, customs(25, p).Validate(), name)
+		require.Equal(t, []string{"events[0].params length"}, pathsAndRules(customs(25, p).Warnings()), name)
 	}
-	require.NoError(t, customs(25, appevents.Params{Contents: []appevents.Content{}, ContentIDs: []string{}}).Validate())
+	require.Empty(t, customs(25, appevents.Params{Contents: []appevents.Content{}, ContentIDs: []string{}}).Warnings())
 }
 
 // What Custom must not set, and the field that the message names instead.
@@ -940,7 +944,7 @@ func TestRules_ExtraParameters(t *testing.T) {
 			"num_skipped_events receipt_data sdk sdk_version url_schemes",
 		"Measurement": "add_to_messaging_customer_base_for_whatsapp attribution_referrer attribution_sources " +
 			"campaign_ids click_id event_id google_install_referrer install_id install_referrer is_fb " +
-			"meta_install_referrer",
+			"meta_install_referrer is_redownload last_new_install_time last_session_time",
 		"Install.InstalledAt": "install_timestamp",
 		"ConsiderViews":       "consider_views",
 		"IncludeDwellData":    "include_dwell_data",
@@ -1030,7 +1034,6 @@ func TestRules_AllAtOnce(t *testing.T) {
 		"events[2].params.fb_currency required",
 		"device.attribution format",
 		"ext_info.platform required",
-		"ext_info.os_version required",
 		"ext_info.screen_width range",
 		"consent.advertiser required",
 		"consent.application required",

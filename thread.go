@@ -1,6 +1,11 @@
 package appevents
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+
+	"github.com/appevents/appevents-go/internal/wire"
+)
 
 // Channel is the messaging product a conversation takes place on. The zero value is [ChannelMessenger].
 type Channel uint8
@@ -50,20 +55,39 @@ func (c *Channel) UnmarshalText(text []byte) error {
 // account's ID and the Instagram-scoped ID. [WebhookEvent.Thread] fills it from what Meta sends, also for echoes,
 // where Meta swaps sender and recipient. A Thread is comparable, so it can be a map key.
 type Thread struct {
-	Channel Channel `json:"channel,omitzero"`
-	PageID  ID      `json:"page_id,omitzero"`
-	PSID    ID      `json:"psid,omitzero"`
+	Channel Channel `json:"channel,omitzero" wire:"-"`
+	PageID  ID      `json:"page_id,omitzero" wire:",id,required" instagram:"ig_account_id"`
+	PSID    ID      `json:"psid,omitzero" wire:"page_scoped_user_id,id,required" instagram:"ig_sid"`
 }
+
+// The two channels have names of their own for the IDs.
+var (
+	threadPlan    = wire.For[Thread]()
+	instagramPlan = wire.ForTag[Thread]("instagram")
+)
 
 // IsZero reports whether neither side of the thread is known.
 func (t Thread) IsZero() bool { return t.PageID == "" && t.PSID == "" }
 
 // validateMessenger checks a thread for the edges that only know Messenger.
-func (t Thread) validateMessenger(at *place, p *problems) {
+func (t *Thread) validateMessenger(at *place, p *problems) {
 	if t.Channel != ChannelMessenger {
 		p.add(at.field("channel"), RuleConflict, "only Messenger threads are logged here; use SendConversions for others")
 		return
 	}
-	t.PageID.validate(at.field("page_id"), p)
-	t.PSID.validate(at.field("psid"), p)
+	check(threadPlan, t, at, p, time.Time{})
+}
+
+// validateConversation checks a thread of either channel.
+func (t *Thread) validateConversation(at *place, p *problems) {
+	if t.Channel > ChannelInstagram {
+		p.add(at.field("channel"), RuleUnknown, "must be Messenger or Instagram")
+	}
+	check(threadPlan, t, at, p, time.Time{})
+}
+
+func (t *Thread) warn(at *place, p *problems) {
+	if t.PageID != "" && t.PageID == t.PSID {
+		p.add(at.field("psid"), RuleConflict, "is the ID of the Page: was the sender of an echo taken for the person?")
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,32 +51,8 @@ var userDataKeys = [numUserDataKeys]UserDataKey{
 
 // kind is the normalisation that belongs to the key.
 func (k UserDataKey) kind() (kind normalize.Key, ok bool) {
-	switch k {
-	case KeyEmail:
-		return normalize.Email, true
-	case KeyPhone:
-		return normalize.Phone, true
-	case KeyFirstName:
-		return normalize.FirstName, true
-	case KeyLastName:
-		return normalize.LastName, true
-	case KeyGender:
-		return normalize.Gender, true
-	case KeyBirthDate:
-		return normalize.BirthDate, true
-	case KeyCity:
-		return normalize.City, true
-	case KeyState:
-		return normalize.State, true
-	case KeyZip:
-		return normalize.Zip, true
-	case KeyCountry:
-		return normalize.CountryCode, true
-	case KeyExternalID:
-		return normalize.ExternalID, true
-	default:
-		return 0, false
-	}
+	i := slices.Index(userDataKeys[:], k)
+	return normalize.Key(max(i, 0)), i >= 0 //nolint:gosec // there are a dozen
 }
 
 // UserData is what is known about a person, for Meta to find the account the event belongs to.
@@ -294,14 +271,16 @@ func (u *UserData) identifies() bool {
 	return len(u.appendHashed(buf[:0], nil, time.Now(), nil, nil)) > 0
 }
 
-// pairs is u as /activities takes it.
-func (u *UserData) pairs() formenc.Pairs {
-	var buf [numUserDataKeys]hashedField
-	var pairs formenc.Pairs
-	for _, f := range u.appendHashed(buf[:0], nil, time.Now(), nil, nil) {
-		pairs = append(pairs, formenc.Pair{Name: string(f.key()), Value: string(f.value())})
+// appendForm writes u as /activities takes it: fields name[key].
+func (u *UserData) appendForm(dst []byte, name string) []byte {
+	if u.IsZero() {
+		return dst
 	}
-	return pairs
+	var buf [numUserDataKeys]hashedField
+	for _, f := range u.appendHashed(buf[:0], nil, time.Now(), nil, nil) {
+		dst = formenc.AppendField(dst, name+"["+string(f.key())+"]", f.value())
+	}
+	return dst
 }
 
 // hash returns the fields of u as they are sent, or why u cannot be sent.

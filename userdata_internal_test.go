@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/appevents/appevents-go/internal/formenc"
 	"github.com/appevents/appevents-go/internal/normalize"
 )
 
@@ -54,15 +53,14 @@ func TestUserData_AsCallsUseIt(t *testing.T) {
 		Path: "call.user_data.ph", Rule: RuleRequired, Message: "nothing usable is left after normalisation",
 	}}, p.issues)
 
-	require.Equal(t, formenc.Pairs{
-		{Name: "em", Value: "855f96e983f1f8e8be944692b6f719fd54329826cb62e98015efee8e2e071dd4"},
-		{Name: "cn", Value: "67ad8f41a7bb0a18c45f3efd8f6a32bdcd832bcf8f3f2eb44006c03d53076e18"},
-	}, u.pairs())
+	require.Equal(t, "x=1&ud%5Bem%5D=855f96e983f1f8e8be944692b6f719fd54329826cb62e98015efee8e2e071dd4"+
+		"&ud%5Bcn%5D=67ad8f41a7bb0a18c45f3efd8f6a32bdcd832bcf8f3f2eb44006c03d53076e18",
+		string(u.appendForm([]byte("x=1"), "ud")))
 	require.True(t, u.identifies())
 
 	for _, u := range []UserData{{}, {Phone: "none"}, {Email: strings.Repeat("0", 32)}} {
 		require.False(t, u.identifies())
-		require.Nil(t, u.pairs())
+		require.Nil(t, u.appendForm(nil, "ud"))
 	}
 }
 

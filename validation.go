@@ -2,6 +2,7 @@ package appevents
 
 import (
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -73,4 +74,21 @@ func (id ID) validate(at *place, p *problems) {
 	if rule, message := id.issue(); rule != "" {
 		p.add(at, rule, message)
 	}
+}
+
+// under returns the issues of one element of a call as issues of the call.
+func (p *problems) under(at *place) []Issue {
+	if len(p.issues) == 0 {
+		return nil
+	}
+	prefix := at.String()
+	issues := slices.Clone(p.issues)
+	for i := range issues {
+		if issues[i].Path == "" {
+			issues[i].Path = prefix
+		} else {
+			issues[i].Path = prefix + "." + issues[i].Path
+		}
+	}
+	return issues
 }

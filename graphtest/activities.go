@@ -38,12 +38,12 @@ func activityParams(name string) (shape, bool) {
 	case "page_id", "page_scoped_user_id":
 		return shapeID, true
 	case "is_fb", "consider_views", "include_dwell_data", "include_video_data", "limited_data_use",
-		"is_circuit_breaker_active", "advertiser_id_collection_enabled":
+		"is_circuit_breaker_active", "advertiser_id_collection_enabled", "is_redownload":
 		return shapeBool, true
 	case "data_processing_options_country", "data_processing_options_state", "circuit_breaker_timeout_ms",
 		"num_skipped_events":
 		return shapeInt, true
-	case "install_timestamp":
+	case "install_timestamp", "last_new_install_time", "last_session_time":
 		return shapeTime, true
 	case "url_schemes":
 		return shapeTexts, true

@@ -94,7 +94,7 @@ func TestActivities_Checks(t *testing.T) {
 			"receipt_data=1", "sdk_version=1", "install_referrer=1", "google_install_referrer=1",
 			"meta_install_referrer=1", "install_id=1", "event_id=1", "attribution_referrer=1", "campaign_ids=1",
 			"click_id=1", "windows_attribution_id=1", "user_id_type=INSTANT_GAMES_PLAYER_ID"), nil},
-		{"every boolean", device("is_fb=1", "consider_views=true", "include_dwell_data=FALSE", "include_video_data=0",
+		{"every boolean", device("is_fb=1", "is_redownload=0", "consider_views=true", "include_dwell_data=FALSE", "include_video_data=0",
 			"limited_data_use=0", "is_circuit_breaker_active=false", "circuit_breaker_timeout_ms=10",
 			"add_to_messaging_customer_base_for_whatsapp=1", `url_schemes=["fb1"]`, "install_timestamp=1795170000.5"), nil},
 		{"a boolean of another kind", device("consider_views=yes"), []string{"consider_views bool 100"}},

@@ -1,11 +1,7 @@
-// Package formenc writes the values of a form that go-querystring has no tag for, JSON texts and hashed user data, and
-// the body of a form.
+// Package formenc writes the body of a form, and the JSON texts in a query that go-querystring has no tag for.
 package formenc
 
-import (
-	"net/url"
-	"slices"
-)
+import "net/url"
 
 // JSON is a form value that holds JSON text. The zero value is left out.
 type JSON []byte
@@ -18,42 +14,22 @@ func (j JSON) EncodeValues(key string, v *url.Values) error {
 	return nil
 }
 
-// Pairs is a form value written as key[name]=value, in order. The zero value is left out.
-type Pairs []Pair
-
-// Pair is one member of [Pairs].
-type Pair struct{ Name, Value string }
-
-// EncodeValues implements query.Encoder.
-func (p Pairs) EncodeValues(key string, v *url.Values) error {
-	for _, pair := range p {
-		v.Set(key+"["+pair.Name+"]", pair.Value)
-	}
-	return nil
-}
-
-// Append writes values as a form body, sorted by name. It is url.Values.Encode without its copies.
-func Append(dst []byte, values url.Values) []byte {
-	var buf [32]string
-	names := buf[:0]
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		for _, value := range values[name] {
-			dst = AppendField(dst, name, value)
-		}
-	}
-	return dst
-}
-
 // AppendField writes one more field to the end of a form body.
 func AppendField[T string | []byte](dst []byte, name string, value T) []byte {
 	if len(dst) > 0 {
 		dst = append(dst, '&')
 	}
 	return appendEscaped(append(appendEscaped(dst, name), '='), value)
+}
+
+// Escape escapes what was written to the end of a form body, from start on.
+func Escape(dst []byte, start int) []byte {
+	for _, b := range dst[start:] {
+		if !plain[b] {
+			return appendEscaped(dst[:start], string(dst[start:]))
+		}
+	}
+	return dst
 }
 
 const upperHex = "0123456789ABCDEF"
