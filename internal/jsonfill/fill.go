@@ -12,8 +12,12 @@ import (
 // grown is how often an element of a growing list is paid for: the list is copied as it grows.
 const grown = 5
 
-// mapEntry is what an entry of a map takes besides its key and value, at most.
-const mapEntry = 160
+// What a map and an entry of it take besides keys and values, at most. A map has room for some entries from the start.
+const (
+	mapEmpty   = 64
+	mapEntry   = 160
+	mapEntries = 8
+)
 
 // Fill reads the next value into what v points to: a tagged struct, or anything such a struct can have in a field.
 //
@@ -91,9 +95,14 @@ func (r *Reader) fillPointer(v reflect.Value) {
 
 // fillMap reads an object whose keys are data, which stay out of problems.
 func (r *Reader) fillMap(v reflect.Value) {
-	size := int(v.Type().Key().Size()+2*v.Type().Elem().Size()) + mapEntry
+	pair, value := int(v.Type().Key().Size()+v.Type().Elem().Size()), int(v.Type().Elem().Size())
+	empty, entry := mapEmpty+mapEntries*pair, mapEntry+pair+value
 	r.Object(func(key string) {
 		r.name("*")
+		size := entry
+		if v.IsNil() {
+			size += empty
+		}
 		if !r.allow(size) {
 			return
 		}
