@@ -91,8 +91,8 @@ type WebhookConfig struct {
 // String leaves out the credentials.
 func (c WebhookConfig) String() string { return "appevents.WebhookConfig" + redacted }
 
-// Format leaves out the credentials under the verbs of fmt. fmt does not ask it for %p, which is for pointers, nor about
-// an unexported field of another struct: there they can show.
+// Format leaves out the credentials under the verbs of fmt. fmt does not ask it for %p, which is for pointers, nor
+// about an unexported field of another struct: there they can show.
 func (c WebhookConfig) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // LogValue leaves out the credentials in structured logs.
@@ -366,8 +366,8 @@ func (w *Webhook) read(buf *bodyBuffer, rw http.ResponseWriter, r *http.Request)
 }
 
 // boundBody bounds the reading of a request's body where the server lets it take forever, and reports whether it did.
-// That also matters for a body that nobody wants, since the server itself reads on: there, and where no bound can be set,
-// the connection ends with the answer, which then need not wait for the body.
+// That also matters for a body that nobody wants, since the server itself reads on: there, and where no bound can be
+// set, the connection ends with the answer, which then need not wait for the body.
 func boundBody(rw http.ResponseWriter, r *http.Request, timeout time.Duration, wanted bool) bool {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if server == nil || server.ReadTimeout > 0 || r.Body == nil || r.Body == http.NoBody {

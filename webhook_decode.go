@@ -316,7 +316,7 @@ func (r *eventReader) rareField(it *webhookItem, key string) {
 		if r.begins(it, key, min(i+1, 4), &row.kind) {
 			of := reflect.TypeOf(row.of)
 			r.Spend(int(of.Size()) + listGrowth)
-			it.event = reflect.New(of).Interface().(typedEvent)
+			it.event, _ = reflect.TypeAssert[typedEvent](reflect.New(of))
 			if handover, ok := it.event.(*HandoverEvent); !ok {
 				r.Fill(it.event)
 			} else if handover.Action = key; !jsonfill.Field(&r.Reader, handover, key) { // app_roles are a field

@@ -206,7 +206,7 @@ func (t *troubles) log(ctx context.Context, level slog.Level, message string, er
 	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
 		attrs = append(attrs, slog.String("stack", string(panicked.Stack)))
 	}
-	t.logger.LogAttrs(ctx, level, message, attrs...)
+	t.logger.LogAttrs(ctx, level, message, attrs...) //nolint:sloglint // the messages are those of report's callers
 }
 
 // PanicError is what a function registered with [On] panicked with, as told to OnError. The value itself stays out of

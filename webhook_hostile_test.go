@@ -339,6 +339,7 @@ func TestWebhook_HostileSenders(t *testing.T) {
 				continue // the handler has no part in it, as its documentation says
 			}
 			t.Run(name+"/"+sender.name, func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					got := sender.send(t, configure, asItIs)
 					first := 0
@@ -369,6 +370,7 @@ func TestWebhook_HostileSendersBehindMiddleware(t *testing.T) {
 			continue
 		}
 		t.Run(sender.name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				got := sender.send(t, hookServers["bare"], hidden)
 				require.NotContains(t, got.log, "panic")

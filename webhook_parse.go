@@ -30,7 +30,7 @@ type Payload struct {
 	event   [1]WebhookEvent
 }
 
-// Events iterates over the events in the order of the body. It can be used any number of times.
+// Events iterates over the events in the order of the body, any number of times.
 func (p *Payload) Events() iter.Seq[WebhookEvent] {
 	return func(yield func(WebhookEvent) bool) {
 		for _, event := range p.events {
@@ -89,7 +89,6 @@ func ParseWebhook(body []byte) (*Payload, error) {
 // the walk ends by itself; what it has collected by then is thrown away.
 type webhookParser struct {
 	eventReader
-
 	payload *Payload
 }
 
@@ -218,8 +217,7 @@ func (p *webhookParser) list(entry *Entry, name string) {
 	}
 }
 
-// looseEntry reads again an entry with keys of its own: an event that sits directly in it, or a list Meta has added to
-// the known ones.
+// looseEntry reads again an entry with keys of its own: an event that sits directly in it, or a list Meta has added.
 func (p *webhookParser) looseEntry(entry *Entry, lists, field bool) {
 	switch {
 	case field && !lists:
@@ -267,15 +265,15 @@ func (p *webhookParser) foreign(event WebhookEvent) WebhookEvent {
 	case *ChangeEvent:
 		key, value = e.field, e.value
 	}
-	from := event.(typedEvent).common()
-	return p.unknown(inbound{entry: from.entry, raw: from.raw, millis: from.millis, standby: from.standby}, key, value)
+	typed, _ := event.(typedEvent) // as all events made here are
+	e := typed.common()
+	return p.unknown(inbound{entry: e.entry, raw: e.raw, millis: e.millis, standby: e.standby}, key, value)
 }
 
 // messaging reads an element of "messaging" or "standby".
 func (p *webhookParser) messaging(entry *Entry, standby bool) {
-	var it webhookItem
+	it := webhookItem{base: inbound{entry: entry, standby: standby}}
 	p.item(&it)
-	it.base.entry, it.base.standby = entry, standby
 	p.add(p.finish(&it))
 }
 

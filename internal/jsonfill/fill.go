@@ -75,7 +75,8 @@ func (r *Reader) fill(v reflect.Value) {
 	case reflect.Map:
 		r.fillMap(v)
 	default:
-		panic("jsonfill: no way to read a " + v.Type().String())
+		r.Note("has no way to be read")
+		r.Scan.Skip()
 	}
 }
 
@@ -187,8 +188,9 @@ type planned struct {
 var plans sync.Map // *plan by reflect.Type
 
 func planOf(t reflect.Type) *plan {
-	if p, ok := plans.Load(t); ok {
-		return p.(*plan)
+	known, _ := plans.Load(t)
+	if p, ok := known.(*plan); ok {
+		return p
 	}
 	p := &plan{}
 	for _, field := range reflect.VisibleFields(t) {
