@@ -242,7 +242,7 @@ func hookQuiet(tb testing.TB, fn func(context.Context, *appevents.MessageEvent) 
 }
 
 // BenchmarkWebhookServeHTTP gives one message to the handler in memory. Its floor is what cannot be spared: reading,
-// verifying and parsing the body. "done" is a function that uses its context, as one that makes requests does.
+// verifying and parsing the body. "-done" has a function that uses its context, as one that makes requests does.
 func BenchmarkWebhookServeHTTP(b *testing.B) {
 	verifier, _ := hookSigned(b, nil)
 	body := make([]byte, 4096)
@@ -260,7 +260,7 @@ func BenchmarkWebhookServeHTTP(b *testing.B) {
 	}{
 		{"floor", floor},
 		{"appevents", hookQuiet(b, func(context.Context, *appevents.MessageEvent) error { return nil })},
-		{"appevents/done", hookQuiet(b, func(ctx context.Context, _ *appevents.MessageEvent) error {
+		{"appevents-done", hookQuiet(b, func(ctx context.Context, _ *appevents.MessageEvent) error {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()

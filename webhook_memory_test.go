@@ -120,21 +120,21 @@ func TestParseWebhook_MemoryIsBounded(t *testing.T) { //nolint:paralleltest // i
 	}
 	for n := range memoryLists {
 		for _, element := range memoryElements {
-			try(memoryBody(n, element, atLength(8<<10, 512<<10)))
+			try(memoryBody(n, element, hookSize(8<<10, 512<<10)))
 		}
 	}
 	for _, body := range hookSamples(t) {
 		try(body)
 	}
-	for _, file := range must(filepath.Glob(worstBodies + "/*")) {
+	for _, file := range hookMust(filepath.Glob(worstBodies + "/*")) {
 		var kept worstBody
-		require.NoError(t, json.Unmarshal(must(os.ReadFile(file)), &kept))
+		require.NoError(t, json.Unmarshal(hookMust(os.ReadFile(file)), &kept))
 		try(memoryBody(kept.List, kept.Element, longBody))
 	}
 	t.Logf("%d bodies, the worst took %.0f %% of what is allowed: %s", count, 100*worst, of)
 }
 
-func must[T any](v T, err error) T {
+func hookMust[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}
@@ -182,8 +182,8 @@ func FuzzWebhookMemory(f *testing.F) {
 	})
 }
 
-// atLength is n, or large under -soak.
-func atLength(n, large int) int {
+// hookSize is n, or large under -soak.
+func hookSize(n, large int) int {
 	if *soak {
 		return large
 	}

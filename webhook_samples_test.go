@@ -1,3 +1,5 @@
+// Tests of webhook_events.go.
+
 package appevents_test
 
 import (

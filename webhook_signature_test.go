@@ -1,3 +1,5 @@
+// Tests of webhook_verify.go.
+
 package appevents_test
 
 import (
