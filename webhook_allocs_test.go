@@ -47,7 +47,7 @@ func TestWebhook_Allocations(t *testing.T) { //nolint:paralleltest // it counts 
 		if serve() != http.StatusOK {
 			panic("not accepted")
 		}
-	}), 7.0)
+	}), 5.0)
 }
 
 func TestVerifier_VerifyDoesNotAllocate(t *testing.T) { //nolint:paralleltest // it counts allocations

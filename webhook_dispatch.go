@@ -239,9 +239,9 @@ type handling struct {
 	deadline time.Time
 
 	mu     sync.Mutex
+	err    error // why it ended, as far as somebody asked
 	timed  context.Context
 	cancel context.CancelFunc
-	over   bool
 }
 
 // Deadline is the earlier of the request's and ours.
@@ -257,7 +257,7 @@ func (h *handling) Done() <-chan struct{} {
 	defer h.mu.Unlock()
 	if h.timed == nil {
 		h.timed, h.cancel = context.WithDeadline(h.Context, h.deadline)
-		if h.over {
+		if h.err != nil {
 			h.cancel()
 		}
 	}
@@ -268,15 +268,15 @@ func (h *handling) Err() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
+	case h.err != nil:
 	case h.timed != nil:
-		return h.timed.Err()
-	case h.over:
-		return context.Canceled
-	case h.Context.Err() == nil && !time.Now().Before(h.deadline):
-		return context.DeadlineExceeded
-	default:
-		return h.Context.Err()
+		h.err = h.timed.Err()
+	case h.Context.Err() != nil:
+		h.err = h.Context.Err()
+	case !time.Now().Before(h.deadline):
+		h.err = context.DeadlineExceeded
 	}
+	return h.err
 }
 
 // Value finds in the timed context what package context keeps there, so that contexts made from this one need no
@@ -295,7 +295,10 @@ func (h *handling) Value(key any) any {
 func (h *handling) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.over = true; h.cancel != nil {
+	switch {
+	case h.timed != nil:
 		h.cancel()
+	case h.err == nil:
+		h.err = context.Canceled
 	}
 }

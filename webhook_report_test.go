@@ -1,3 +1,5 @@
+// Tests of webhook_dispatch.go and webhook.go: what goes wrong, and who is told.
+
 package appevents_test
 
 import (
@@ -406,6 +408,24 @@ func TestWebhook_Context(t *testing.T) {
 			// It ends with the answer at the latest, as the request's own does.
 			<-kept.Done()
 			require.Error(t, kept.Err())
+		}
+
+		// Why it ended does not change when somebody asks later.
+		hook = newHook(t, nil)
+		appevents.On(hook.Webhook, func(ctx context.Context, e *appevents.MessageEvent) error {
+			kept = ctx //nolint:fatcontext // to look at it afterwards
+			<-time.After(5 * time.Second)
+			if e.MID == "asks" {
+				require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+			}
+			return nil
+		})
+		for mid, want := range map[string]error{"asks": context.DeadlineExceeded, "does not": context.Canceled} {
+			hook.deliver(hookBatch(1, mid))
+			for range 2 {
+				require.ErrorIs(t, kept.Err(), want)
+				<-kept.Done()
+			}
 		}
 		<-child.Done()
 		require.ErrorIs(t, child.Err(), context.Canceled)
