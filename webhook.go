@@ -336,6 +336,7 @@ func (w *Webhook) accept(rw http.ResponseWriter, r *http.Request) (*Payload, int
 
 // read reads the body, if it is of a kind that Meta sends. With an error, the status is the answer.
 func (w *Webhook) read(buf *bodyBuffer, rw http.ResponseWriter, r *http.Request) (status int, err error) {
+	bounded := boundBody(rw, r, w.timeout, true)
 	encoding := r.Header.Get("Content-Encoding")
 	switch {
 	case !isJSON(r.Header.Get("Content-Type")):
@@ -346,7 +347,6 @@ func (w *Webhook) read(buf *bodyBuffer, rw http.ResponseWriter, r *http.Request)
 	if err != nil {
 		return http.StatusUnsupportedMediaType, err
 	}
-	bounded := boundBody(rw, r, w.timeout, true)
 	err = buf.read(r.Body, r.ContentLength, w.maxBody)
 	switch {
 	case errors.Is(err, errBodyTooLarge):
