@@ -71,9 +71,9 @@
 // # Webhooks
 //
 // [Webhook] is an [http.Handler] that answers Meta's handshake, verifies signatures over the raw bytes, and calls the
-// functions registered with [On]. It answers 200 only when all of them returned nil, so that Meta delivers again what
-// failed; use DedupeKey to recognise what was delivered before. [NewVerifier] and [ParseWebhook] are the parts it is
-// made of, for programs with a server of their own.
+// functions registered with [On]. It answers 500 when one of them failed, so that Meta delivers the webhook again,
+// unless the error would come back every time ([IsPermanent]); use DedupeKey to recognise what was delivered before.
+// [NewVerifier] and [ParseWebhook] are the parts it is made of, for programs with a server of their own.
 //
 // # Personal data
 //

@@ -2,6 +2,7 @@ package appevents_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -75,6 +76,50 @@ func ExampleNewWebhook() {
 	// Output:
 	// 200 1158201444
 	// appevents: WebhookConfig.VerifyToken: must not be empty
+}
+
+// An error that no repetition would change does not make Meta send the webhook again. What counts as one can be widened.
+func ExampleIsPermanent() {
+	errSoldOut := errors.New("sold out")
+	hook, err := appevents.NewWebhook(appevents.WebhookConfig{
+		AppSecrets:  []string{"app-secret"},
+		VerifyToken: "verify-token",
+		IsPermanent: func(err error) bool { return errors.Is(err, errSoldOut) || appevents.IsPermanent(err) },
+		OnError:     func(_ context.Context, err error) { fmt.Println("reported:", err) },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	appevents.On(hook, func(_ context.Context, p *appevents.PostbackEvent) error {
+		switch p.Payload {
+		case "BUY_MUG":
+			return errSoldOut
+		case "BUY_NOTHING":
+			return appevents.Purchase(-1, "").Validate()
+		default:
+			return errors.New("database not reachable")
+		}
+	})
+	verifier, err := appevents.NewVerifier("app-secret")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, payload := range []string{"BUY_MUG", "BUY_NOTHING", "BUY_LATER"} {
+		body := `{"object":"page","entry":[{"id":"107","messaging":[{"sender":{"id":"654"},"recipient":{"id":"107"},
+			"postback":{"payload":"` + payload + `"}}]}]}`
+		r := httptest.NewRequest(http.MethodPost, "/webhook", strings.NewReader(body))
+		r.Header.Set("X-Hub-Signature-256", verifier.Sign([]byte(body)))
+		w := httptest.NewRecorder()
+		hook.ServeHTTP(w, r)
+		fmt.Println(w.Code)
+	}
+	// Output:
+	// reported: sold out
+	// 200
+	// reported: appevents: invalid call: params.fb_currency: must be set because the value is a price (required)
+	// 200
+	// reported: database not reachable
+	// 500
 }
 
 // Without the handler, for example behind a queue: check the raw bytes first, then parse the same bytes.

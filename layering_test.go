@@ -21,16 +21,7 @@ import (
 var knots = []struct {
 	files  []string
 	reason string
-}{
-	{
-		[]string{
-			"webhook_decode.go", "webhook_decode_events.go", "webhook_decode_message.go", "webhook_events.go",
-			"webhook_inbound.go", "webhook_items.go", "webhook_message.go", "webhook_parse.go",
-		},
-		"decoders and what they decode are spread over the parser's files",
-	},
-	{[]string{"webhook.go", "webhook_dispatch.go"}, "the handler and its dispatch are one idea"},
-}
+}{}
 
 // Files depend on each other in one direction, so that one can be read, and changed, without those that use it.
 func TestFiles_DependInOneDirection(t *testing.T) {

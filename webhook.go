@@ -1,6 +1,7 @@
 package appevents
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -9,12 +10,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -32,11 +30,13 @@ var (
 	// ErrBadHandshake means a verification request had another verify token, or was none.
 	ErrBadHandshake = errors.New("appevents: webhook verification request refused")
 
-	// ErrWebhookBody means the body could not be read, or is larger than WebhookConfig.MaxBody.
+	// ErrWebhookBody means the body could not be read, is larger than WebhookConfig.MaxBody, or is compressed or no
+	// JSON.
 	ErrWebhookBody = errors.New("appevents: webhook body not read")
 
-	// ErrWebhookTimeout means time ran out before every event was handled. Meta will send them again.
-	ErrWebhookTimeout = errors.New("appevents: webhook events left unhandled at the deadline")
+	// ErrBodyConsumed means a middleware had read the body before the [Webhook], so that its signature cannot be
+	// checked. It matches ErrWebhookBody. Put the Webhook before the middleware, or hand on a body that can be read.
+	ErrBodyConsumed = fmt.Errorf("%w: something before this handler has read it", ErrWebhookBody)
 )
 
 // WebhookConfig is what [NewWebhook] needs. AppSecrets and VerifyToken are required, the rest has defaults. Printing a
@@ -73,20 +73,33 @@ type WebhookConfig struct {
 	// AcceptSHA1 also takes the older signature header; see [Verifier.AcceptSHA1].
 	AcceptSHA1 bool
 
-	// OnError is told everything that goes wrong: refused requests, events that were partly unreadable, and the errors
-	// and panics of functions. Nobody is told when it is nil. It may be called from several goroutines at once, should
-	// return quickly, and its errors are safe to log as long as those of your functions are.
+	// IsPermanent says of an error of a function that it would come back every time. It is reported, and the event
+	// counts as handled, because Meta would send the same webhook again for an hour and then unsubscribe the endpoint.
+	// nil means the package's own [IsPermanent]; a function that returns false makes every error ask for a repetition.
+	IsPermanent func(error) bool
+
+	// Logger is told everything that goes wrong: refused requests and which check failed, events that were partly
+	// unreadable, and the errors and panics of functions. No secret, signature or content of a body is logged, besides
+	// what your functions put into their errors. Nothing is logged when it is nil.
+	Logger *slog.Logger
+
+	// OnError is told the same as errors. It may be called from several goroutines at once, should return quickly, and
+	// its errors are safe to log as long as those of your functions are.
 	OnError func(context.Context, error)
 }
 
 // String leaves out the credentials.
 func (c WebhookConfig) String() string { return "appevents.WebhookConfig" + redacted }
 
-// Format leaves out the credentials under every fmt verb.
+// Format leaves out the credentials under the verbs of fmt. fmt does not ask it for %p, which is for pointers, nor
+// about an unexported field of another struct: there they can show.
 func (c WebhookConfig) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // LogValue leaves out the credentials in structured logs.
 func (c WebhookConfig) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// MarshalText leaves out the credentials in JSON and other encodings.
+func (c WebhookConfig) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // Webhook is the [http.Handler] of a webhook endpoint. Make one with [NewWebhook], register functions with [On], and
 // mount it on the path of the callback URL, directly or behind any router: it does not look at the path.
@@ -95,38 +108,34 @@ func (c WebhookConfig) LogValue() slog.Value { return slog.StringValue(c.String(
 // checked over the raw bytes, then it is parsed and each event is given to the functions registered for its type.
 // Answers are fixed texts:
 //
-//	200  every function returned nil, or there was nothing to call
+//	200  every function returned nil or a permanent error, or there was nothing to call
 //	400  the body could not be read
 //	403  the verify token or the signature is missing or wrong
 //	405  another method
 //	413  the body is larger than MaxBody
-//	415  the content type is not JSON
-//	500  a function failed, panicked, or time ran out
+//	415  the content type is not JSON, or the body is compressed
+//	500  a function failed, panicked, or time ran out; or the Webhook was not made by NewWebhook
 //
 // Meta repeats a delivery that was not answered with 200 within 5 seconds, and unsubscribes an endpoint that keeps
 // failing for an hour. So hand slow work to a queue and return. After a 500 all events of the delivery come again,
 // also those that were handled: [WebhookEvent.DedupeKey] tells them, and WebhookConfig.DedupeWindow can skip them.
-// A genuine body that is no webhook is answered with 200 and reported, because repeating it would not make it one.
+// What no repetition would change is answered with 200 and reported: a genuine body that is no webhook, and an error of
+// a function that is permanent (see WebhookConfig.IsPermanent).
 //
-// A Webhook is safe for concurrent use. When the [http.Server] has no ReadTimeout, a body must arrive within
-// WebhookConfig.Timeout; set ReadHeaderTimeout on the server to bound the rest.
+// A Webhook is safe for concurrent use. A nil or zero Webhook answers every request with 500.
+//
+// When the [http.Server] has no ReadTimeout, the body of any request must arrive within WebhookConfig.Timeout. The rest
+// is the server's to bound: slow or large headers (ReadHeaderTimeout, MaxHeaderBytes), connections that are idle
+// (IdleTimeout), answers that are not read (WriteTimeout), how many connections there are, and the body when a
+// middleware's ResponseWriter has neither SetReadDeadline nor Unwrap (ReadTimeout).
 type Webhook struct {
 	verifier    *Verifier
 	verifyToken secret
 	maxBody     int64
 	timeout     time.Duration
-	concurrency int
-	skipStandby bool
-	onError     func(context.Context, error)
-	seen        *seenEvents // nil without a window
-	bodies      sync.Pool   // of *bodyBuffer
-
-	mu        sync.Mutex // held while functions are added
-	functions atomic.Pointer[[]webhookFunc]
+	bodies      sync.Pool // of *bodyBuffer
+	dispatcher  eventDispatcher
 }
-
-// A webhookFunc is a function registered with On. It reports false when the event is not of its type.
-type webhookFunc func(ctx context.Context, event WebhookEvent) (mine bool, err error)
 
 // NewWebhook returns a handler without functions, or a [*ConfigError].
 func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
@@ -156,14 +165,20 @@ func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
 	w := &Webhook{
 		verifier:    verifier,
 		verifyToken: newSecret(cfg.VerifyToken),
-		maxBody:     orDefault(cfg.MaxBody, defaultWebhookBody),
-		timeout:     orDefault(cfg.Timeout, defaultWebhookTimeout),
-		concurrency: orDefault(cfg.Concurrency, 1),
-		skipStandby: cfg.SkipStandby,
-		onError:     cfg.OnError,
+		maxBody:     cmp.Or(cfg.MaxBody, defaultWebhookBody),
+		timeout:     cmp.Or(cfg.Timeout, defaultWebhookTimeout),
+		dispatcher: eventDispatcher{
+			troubles:    troubles{onError: cfg.OnError, logger: cfg.Logger},
+			concurrency: cmp.Or(cfg.Concurrency, 1),
+			skipStandby: cfg.SkipStandby,
+			isPermanent: cfg.IsPermanent,
+		},
+	}
+	if cfg.IsPermanent == nil {
+		w.dispatcher.isPermanent = IsPermanent
 	}
 	if cfg.DedupeWindow > 0 {
-		w.seen = newSeenEvents(cfg.DedupeWindow, orDefault(cfg.DedupeEvents, defaultDedupeEvents))
+		w.dispatcher.seen = newSeenEvents(cfg.DedupeWindow, cmp.Or(cfg.DedupeEvents, defaultDedupeEvents))
 	}
 	return w, nil
 }
@@ -175,22 +190,18 @@ func negative[T ~int | ~int64](v T) string {
 	return ""
 }
 
-func orDefault[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
-}
-
 // On registers fn for the events of type E, one of the event types, or [WebhookEvent] for all of them. Echoes are only
 // given to functions for [*EchoEvent] and for [WebhookEvent].
 //
 // Functions are called in the order they were registered, the next one also when one fails. Standby events are given to
 // them too, see [WebhookEvent.Standby], unless WebhookConfig.SkipStandby is set. A panic is recovered and counts as a
-// failure. Register before serving; doing it later is safe, and counts from the next request on.
+// failure. Register before serving; doing it later is safe, and counts from the next request on. A nil Webhook, which
+// refuses every request, registers nothing.
 func On[E WebhookEvent](w *Webhook, fn func(context.Context, E) error) {
-	w.register(func(ctx context.Context, event WebhookEvent) (bool, error) {
+	if w == nil {
+		return
+	}
+	w.dispatcher.register(func(ctx context.Context, event WebhookEvent) (bool, error) {
 		e, ok := event.(E)
 		if !ok {
 			return false, nil
@@ -199,27 +210,16 @@ func On[E WebhookEvent](w *Webhook, fn func(context.Context, E) error) {
 	})
 }
 
-func (w *Webhook) register(fn webhookFunc) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	functions := append(w.registered(), fn)
-	w.functions.Store(&functions)
-}
-
-// registered returns the functions; its capacity is its length, so that appending copies.
-func (w *Webhook) registered() []webhookFunc {
-	if functions := w.functions.Load(); functions != nil {
-		return (*functions)[:len(*functions):len(*functions)]
-	}
-	return nil
-}
-
 // ServeHTTP implements [http.Handler].
 func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	switch r.Method {
-	case http.MethodGet:
+	switch {
+	case w == nil || w.verifier == nil:
+		boundBody(rw, r, defaultWebhookTimeout, false)
+		answerText(rw, http.StatusInternalServerError, []byte("webhook not set up: make it with appevents.NewWebhook"))
+	case r.Method == http.MethodGet:
+		boundBody(rw, r, w.timeout, false)
 		w.handshake(rw, r)
-	case http.MethodPost:
+	case r.Method == http.MethodPost:
 		status := w.receive(rw, r)
 		switch status {
 		case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
@@ -227,42 +227,54 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		}
 		answer(rw, status)
 	default:
+		boundBody(rw, r, w.timeout, false)
 		rw.Header().Set("Allow", "GET, POST")
 		answer(rw, http.StatusMethodNotAllowed)
 	}
 }
 
 // answers are the bodies of the statuses a Webhook gives.
-var answers = map[int]string{
-	http.StatusOK:                    "EVENT_RECEIVED",
-	http.StatusBadRequest:            "bad request",
-	http.StatusForbidden:             "forbidden",
-	http.StatusMethodNotAllowed:      "method not allowed",
-	http.StatusRequestEntityTooLarge: "body too large",
-	http.StatusUnsupportedMediaType:  "unsupported media type",
-	http.StatusInternalServerError:   "events not handled",
+var answers = map[int][]byte{
+	http.StatusOK:                    []byte("EVENT_RECEIVED"),
+	http.StatusBadRequest:            []byte("bad request"),
+	http.StatusForbidden:             []byte("forbidden"),
+	http.StatusMethodNotAllowed:      []byte("method not allowed"),
+	http.StatusRequestEntityTooLarge: []byte("body too large"),
+	http.StatusUnsupportedMediaType:  []byte("unsupported media type"),
+	http.StatusInternalServerError:   []byte("events not handled"),
 }
 
 func answer(rw http.ResponseWriter, status int) { answerText(rw, status, answers[status]) }
 
-func answerText(rw http.ResponseWriter, status int, text string) {
-	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+// plainText is shared by all answers; its capacity is its length, so that appending copies.
+var plainText = []string{"text/plain; charset=utf-8"}
+
+func answerText(rw http.ResponseWriter, status int, text []byte) {
+	rw.Header()["Content-Type"] = plainText
 	rw.WriteHeader(status)
-	_, _ = io.WriteString(rw, text) //nolint:gosec // the challenge is reflected on purpose, as text not to be sniffed
+	_, _ = rw.Write(text) //nolint:gosec // the challenge is reflected on purpose, as text not to be sniffed
 }
 
 // handshake answers the verification of the endpoint: the challenge, and nothing else, for the right token.
 func (w *Webhook) handshake(rw http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	challenge := query.Get("hub.challenge")
-	if query.Get("hub.mode") != "subscribe" || !w.isVerifyToken(query.Get("hub.verify_token")) ||
-		challenge == "" || len(challenge) > maxChallenge {
-		w.report(r.Context(), ErrBadHandshake)
+	failed := ""
+	switch {
+	case query.Get("hub.mode") != "subscribe":
+		failed = "hub.mode"
+	case !w.isVerifyToken(query.Get("hub.verify_token")):
+		failed = "hub.verify_token"
+	case challenge == "", len(challenge) > maxChallenge:
+		failed = "hub.challenge"
+	}
+	if failed != "" {
+		w.refuse(r, ErrBadHandshake, slog.String("check", failed))
 		answer(rw, http.StatusForbidden)
 		return
 	}
 	rw.Header().Set("X-Content-Type-Options", "nosniff")
-	answerText(rw, http.StatusOK, challenge)
+	answerText(rw, http.StatusOK, []byte(challenge))
 }
 
 // isVerifyToken compares in constant time, the length included.
@@ -271,15 +283,20 @@ func (w *Webhook) isVerifyToken(token string) bool {
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && token != ""
 }
 
+// refuse reports a request that is not let through.
+func (w *Webhook) refuse(r *http.Request, err error, attrs ...slog.Attr) {
+	w.dispatcher.report(r.Context(), slog.LevelWarn, "appevents: webhook request refused", err, attrs...)
+}
+
 // receive handles one delivery and returns the status of the answer.
 func (w *Webhook) receive(rw http.ResponseWriter, r *http.Request) int {
 	payload, status := w.accept(rw, r)
 	if payload == nil {
 		return status
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), w.timeout)
-	defer cancel()
-	if !w.dispatch(ctx, payload) {
+	ctx := &handling{Context: r.Context(), deadline: time.Now().Add(w.timeout)}
+	defer ctx.end()
+	if !w.dispatcher.dispatch(ctx, payload.events) {
 		return http.StatusInternalServerError
 	}
 	return http.StatusOK
@@ -287,11 +304,6 @@ func (w *Webhook) receive(rw http.ResponseWriter, r *http.Request) int {
 
 // accept reads, verifies and parses the body. Without a payload, the status is the answer.
 func (w *Webhook) accept(rw http.ResponseWriter, r *http.Request) (*Payload, int) {
-	resume := boundRead(rw, r, w.timeout)
-	if !isJSON(r.Header.Get("Content-Type")) {
-		w.report(r.Context(), fmt.Errorf("%w: content type is not JSON", ErrWebhookBody))
-		return nil, http.StatusUnsupportedMediaType
-	}
 	buf, _ := w.bodies.Get().(*bodyBuffer)
 	if buf == nil {
 		buf = &bodyBuffer{}
@@ -301,46 +313,71 @@ func (w *Webhook) accept(rw http.ResponseWriter, r *http.Request) (*Payload, int
 			w.bodies.Put(buf)
 		}
 	}()
-	if err := buf.read(r.Body, r.ContentLength, w.maxBody); err != nil {
-		w.report(r.Context(), err)
-		if errors.Is(err, errBodyTooLarge) {
-			return nil, http.StatusRequestEntityTooLarge
-		}
-		return nil, http.StatusBadRequest
+	status, err := w.read(buf, rw, r)
+	if err != nil {
+		w.refuse(r, err)
+		return nil, status
 	}
-	resume()
-	if err := w.verify(buf.data, r.Header); err != nil {
-		w.report(r.Context(), err)
-		return nil, http.StatusForbidden
+	if err := w.verifier.Verify(buf.data, r.Header); err != nil {
+		status := http.StatusForbidden
+		if errors.Is(err, ErrSignatureMismatch) && buf.isIncomplete(r) {
+			status, err = http.StatusBadRequest, ErrBodyConsumed
+		}
+		w.refuse(r, err)
+		return nil, status
 	}
 	payload, err := ParseWebhook(buf.data)
 	if err != nil {
-		w.report(r.Context(), err)
+		w.dispatcher.report(r.Context(), slog.LevelWarn, "appevents: webhook body unreadable", err)
 		return nil, http.StatusOK
 	}
 	return payload, http.StatusOK
 }
 
-// verify refuses everything for a Webhook that was not made by NewWebhook.
-func (w *Webhook) verify(body []byte, header http.Header) error {
-	if w.verifier == nil {
-		return ErrSignatureMismatch
+// read reads the body, if it is of a kind that Meta sends. With an error, the status is the answer.
+func (w *Webhook) read(buf *bodyBuffer, rw http.ResponseWriter, r *http.Request) (status int, err error) {
+	bounded := boundBody(rw, r, w.timeout, true)
+	encoding := r.Header.Get("Content-Encoding")
+	switch {
+	case !isJSON(r.Header.Get("Content-Type")):
+		err = fmt.Errorf("%w: content type is not JSON", ErrWebhookBody)
+	case encoding != "" && !strings.EqualFold(encoding, "identity"):
+		err = fmt.Errorf("%w: it is compressed", ErrWebhookBody)
 	}
-	return w.verifier.Verify(body, header)
+	if err != nil {
+		return http.StatusUnsupportedMediaType, err
+	}
+	err = buf.read(r.Body, r.ContentLength, w.maxBody)
+	switch {
+	case errors.Is(err, errBodyTooLarge):
+		return http.StatusRequestEntityTooLarge, err
+	case errors.Is(err, http.ErrBodyReadAfterClose):
+		return http.StatusBadRequest, ErrBodyConsumed
+	case err != nil:
+		return http.StatusBadRequest, err
+	}
+	if bounded {
+		_ = http.NewResponseController(rw).SetReadDeadline(time.Time{}) // the time for a body, not for the functions
+	}
+	if len(buf.data) > 1 && buf.data[0] == 0x1f && buf.data[1] == 0x8b { // how gzip begins, also without the header
+		return http.StatusUnsupportedMediaType, fmt.Errorf("%w: it is compressed", ErrWebhookBody)
+	}
+	return 0, nil
 }
 
-// boundRead gives the sender until the time-out to send its body, when the server lets it take forever. The function
-// it returns ends that, and is for a body that was read to its end: of any other the server reads the rest.
-func boundRead(rw http.ResponseWriter, r *http.Request, timeout time.Duration) (resume func()) {
+// boundBody bounds the reading of a request's body where the server lets it take forever, and reports whether it did.
+// That also matters for a body that nobody wants, since the server itself reads on: there, and where no bound can be
+// set, the connection ends with the answer, which then need not wait for the body.
+func boundBody(rw http.ResponseWriter, r *http.Request, timeout time.Duration, wanted bool) bool {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if server == nil || server.ReadTimeout > 0 {
-		return func() {}
+	if server == nil || server.ReadTimeout > 0 || r.Body == nil || r.Body == http.NoBody {
+		return false
 	}
-	control := http.NewResponseController(rw)
-	if control.SetReadDeadline(time.Now().Add(timeout)) != nil {
-		return func() {} // a wrapped writer that cannot
+	bounded := http.NewResponseController(rw).SetReadDeadline(time.Now().Add(timeout)) == nil
+	if !bounded || !wanted {
+		rw.Header().Set("Connection", "close")
 	}
-	return func() { _ = control.SetReadDeadline(time.Time{}) }
+	return bounded
 }
 
 // errBodyTooLarge is ErrWebhookBody for a body above the limit.
@@ -380,39 +417,15 @@ func (b *bodyBuffer) read(body io.Reader, length, limit int64) error {
 	return nil
 }
 
+// isIncomplete reports whether a body that was read without an error is shorter than announced: net/http does not let
+// the sender do that, so something in between has read from it.
+func (b *bodyBuffer) isIncomplete(r *http.Request) bool {
+	return r.Body != nil && (int64(len(b.data)) < r.ContentLength || len(b.data) == 0 && r.ContentLength < 0)
+}
+
 // isJSON reports whether a content type is JSON or missing.
 func isJSON(contentType string) bool {
 	mediaType, _, _ := strings.Cut(contentType, ";")
 	mediaType = strings.TrimSpace(mediaType)
 	return mediaType == "" || strings.EqualFold(mediaType, "application/json")
-}
-
-// report tells OnError. What it panics with has nowhere to go, and must not end the process.
-func (w *Webhook) report(ctx context.Context, err error) {
-	if w.onError == nil {
-		return
-	}
-	defer func() { _ = recover() }()
-	w.onError(ctx, err)
-}
-
-// PanicError is what a function registered with [On] panicked with, as told to OnError. The value itself stays out of
-// it, since it may hold what a person wrote; only the texts of the Go runtime's own errors are shown.
-type PanicError struct {
-	Field string // subscription field of the event
-	Cause string // the runtime's error text, or the type of the value
-	Stack []byte // of the panicking goroutine
-}
-
-// Error names the field and the cause.
-func (e *PanicError) Error() string {
-	return "appevents: webhook function panicked on " + orDefault(e.Field, "an unknown event") + ": " + e.Cause
-}
-
-func newPanicError(event WebhookEvent, value any) *PanicError {
-	cause := fmt.Sprintf("%T", value)
-	if err, ok := value.(runtime.Error); ok {
-		cause = err.Error()
-	}
-	return &PanicError{Field: event.Field(), Cause: cause, Stack: debug.Stack()}
 }

@@ -5,6 +5,8 @@
 package appevents_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"testing"
 
@@ -30,6 +32,22 @@ func TestParseWebhook_Allocations(t *testing.T) { //nolint:paralleltest // it co
 			}
 		}
 	}), 6.0)
+}
+
+// Besides verifying and parsing, a delivery costs its context.
+func TestWebhook_Allocations(t *testing.T) { //nolint:paralleltest // it counts allocations
+	hook := hookQuiet(t, func(ctx context.Context, e *appevents.MessageEvent) error {
+		if _, ok := ctx.Deadline(); !ok || ctx.Err() != nil {
+			return errors.New("no time")
+		}
+		return nil
+	})
+	serve := hookServe(t, hook)
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+		if serve() != http.StatusOK {
+			panic("not accepted")
+		}
+	}), 5.0)
 }
 
 func TestVerifier_VerifyDoesNotAllocate(t *testing.T) { //nolint:paralleltest // it counts allocations

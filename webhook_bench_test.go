@@ -197,14 +197,96 @@ func BenchmarkWebhookSize(b *testing.B) {
 	}
 }
 
+// quietWriter is a ResponseWriter that costs nothing, on a connection that can be bounded.
+type quietWriter struct {
+	header http.Header
+	status int
+}
+
+func (w *quietWriter) Header() http.Header             { return w.header }
+func (w *quietWriter) WriteHeader(status int)          { w.status = status }
+func (w *quietWriter) Write(p []byte) (int, error)     { return len(p), nil }
+func (w *quietWriter) SetReadDeadline(time.Time) error { return nil }
+
+type rereadBody struct{ bytes.Reader }
+
+func (*rereadBody) Close() error { return nil }
+
+// hookServe returns a function that gives a message to hook the way a server without time-outs does, and returns the
+// status. Nothing in it allocates.
+func hookServe(tb testing.TB, hook http.Handler) (serve func() int) {
+	tb.Helper()
+	data := benchBody(1, 1)
+	_, header := hookSigned(tb, data)
+	header.Set("Content-Type", "application/json")
+	ctx, cancel := context.WithCancel(context.WithValue(tb.Context(), http.ServerContextKey, new(http.Server)))
+	tb.Cleanup(cancel)
+	body := new(rereadBody)
+	r := httptest.NewRequest(http.MethodPost, "/", body).WithContext(ctx)
+	r.Header, r.ContentLength = header, int64(len(data))
+	w := &quietWriter{header: http.Header{}}
+	return func() int {
+		body.Reset(data)
+		clear(w.header)
+		hook.ServeHTTP(w, r)
+		return w.status
+	}
+}
+
+func hookQuiet(tb testing.TB, fn func(context.Context, *appevents.MessageEvent) error) *appevents.Webhook {
+	tb.Helper()
+	hook, err := appevents.NewWebhook(appevents.WebhookConfig{AppSecrets: []string{benchSecret}, VerifyToken: "verify"})
+	require.NoError(tb, err)
+	appevents.On(hook, fn)
+	return hook
+}
+
+// BenchmarkWebhookServeHTTP gives one message to the handler in memory. Its floor is what cannot be spared: reading,
+// verifying and parsing the body. "-done" has a function that uses its context, as one that makes requests does.
+func BenchmarkWebhookServeHTTP(b *testing.B) {
+	verifier, _ := hookSigned(b, nil)
+	body := make([]byte, 4096)
+	floor := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := r.Body.Read(body)
+		if verifier.Verify(body[:n], r.Header) == nil {
+			if _, err := appevents.ParseWebhook(body[:n]); err == nil {
+				w.WriteHeader(http.StatusOK)
+			}
+		}
+	})
+	for _, side := range []struct {
+		name    string
+		handler http.Handler
+	}{
+		{"floor", floor},
+		{"appevents", hookQuiet(b, func(context.Context, *appevents.MessageEvent) error { return nil })},
+		{"appevents-done", hookQuiet(b, func(ctx context.Context, _ *appevents.MessageEvent) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			default:
+				return nil
+			}
+		})},
+	} {
+		b.Run(side.name, func(b *testing.B) {
+			serve := hookServe(b, side.handler)
+			b.ReportAllocs()
+			for b.Loop() {
+				if serve() != http.StatusOK {
+					b.Fatal("not accepted")
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkWebhookHandler sends one message over a loopback socket, to a handler that only reads the body and to the
 // whole Webhook.
 func BenchmarkWebhookHandler(b *testing.B) {
 	body := benchBody(1, 1)
 	verifier, _ := hookSigned(b, body)
-	hook, err := appevents.NewWebhook(appevents.WebhookConfig{AppSecrets: []string{benchSecret}, VerifyToken: "verify"})
-	require.NoError(b, err)
-	appevents.On(hook, func(context.Context, *appevents.MessageEvent) error { return nil })
+	hook := hookQuiet(b, func(context.Context, *appevents.MessageEvent) error { return nil })
 
 	for _, side := range []struct {
 		name    string

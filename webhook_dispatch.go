@@ -1,23 +1,64 @@
 package appevents
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// dispatch gives every event to the functions and reports whether all of them succeeded.
-func (w *Webhook) dispatch(ctx context.Context, payload *Payload) bool {
-	functions := w.registered()
-	if w.concurrency == 1 || len(payload.events) == 1 {
-		return w.handleAll(ctx, functions, payload.events)
+// ErrWebhookTimeout is told to OnError when time ran out before every event was handled. Meta will send them again.
+var ErrWebhookTimeout = errors.New("appevents: webhook events left unhandled at the deadline")
+
+// A webhookFunc is a function registered with On. It reports false when the event is not of its type.
+type webhookFunc func(ctx context.Context, event WebhookEvent) (mine bool, err error)
+
+// eventDispatcher gives events to the functions for their types.
+type eventDispatcher struct {
+	troubles
+	concurrency int
+	skipStandby bool
+	isPermanent func(error) bool
+	seen        *seenEvents // nil without a window
+
+	mu        sync.Mutex // held while functions are added
+	functions atomic.Pointer[[]webhookFunc]
+}
+
+func (d *eventDispatcher) register(fn webhookFunc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	functions := append(d.registered(), fn)
+	d.functions.Store(&functions)
+}
+
+// registered returns the functions; its capacity is its length, so that appending copies.
+func (d *eventDispatcher) registered() []webhookFunc {
+	if functions := d.functions.Load(); functions != nil {
+		return (*functions)[:len(*functions):len(*functions)]
+	}
+	return nil
+}
+
+// dispatch gives every event to the functions and reports whether all were handled as well as they can be.
+func (d *eventDispatcher) dispatch(ctx context.Context, events []WebhookEvent) bool {
+	functions := d.registered()
+	if d.concurrency == 1 || len(events) == 1 {
+		return d.handleAll(ctx, functions, events)
 	}
 
 	// One lane for each thread, in the order of their first events.
 	var order []Thread
 	lanes := make(map[Thread][]WebhookEvent)
-	for _, event := range payload.events {
+	for _, event := range events {
 		thread := event.Thread()
 		if lanes[thread] == nil {
 			order = append(order, thread)
@@ -29,10 +70,10 @@ func (w *Webhook) dispatch(ctx context.Context, payload *Payload) bool {
 		next atomic.Int64
 		done atomic.Int64 // lanes without a failure
 	)
-	for range min(w.concurrency, len(order)) {
+	for range min(d.concurrency, len(order)) {
 		wait.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(order)); i = next.Add(1) - 1 {
-				if w.handleAll(ctx, functions, lanes[order[i]]) {
+				if d.handleAll(ctx, functions, lanes[order[i]]) {
 					done.Add(1)
 				}
 			}
@@ -43,60 +84,67 @@ func (w *Webhook) dispatch(ctx context.Context, payload *Payload) bool {
 }
 
 // handleAll handles events one after the other, those after a failed one too.
-func (w *Webhook) handleAll(ctx context.Context, functions []webhookFunc, events []WebhookEvent) bool {
+func (d *eventDispatcher) handleAll(ctx context.Context, functions []webhookFunc, events []WebhookEvent) bool {
 	success := true
 	for _, event := range events {
-		if w.skipStandby && event.Standby() {
+		if d.skipStandby && event.Standby() {
 			continue
 		}
 		if err := event.Err(); err != nil {
-			w.report(ctx, err)
+			d.report(ctx, slog.LevelWarn, "appevents: webhook event partly unreadable", err,
+				slog.String("field", event.Field()))
 		}
 		if ctx.Err() != nil {
-			w.report(ctx, fmt.Errorf("%w: %w", ErrWebhookTimeout, context.Cause(ctx)))
+			d.timedOut(ctx, context.Cause(ctx))
 			return false
 		}
-		if !w.handleOnce(ctx, functions, event) {
+		if !d.handleOnce(ctx, functions, event) {
 			success = false
 		}
 	}
 	return success
 }
 
+func (d *eventDispatcher) timedOut(ctx context.Context, cause error) {
+	d.report(ctx, slog.LevelError, "appevents: webhook timed out", fmt.Errorf("%w: %w", ErrWebhookTimeout, cause))
+}
+
 // handleOnce handles an event unless the window knows that it was.
-func (w *Webhook) handleOnce(ctx context.Context, functions []webhookFunc, event WebhookEvent) bool {
-	if w.seen == nil {
-		return w.handle(ctx, functions, event)
+func (d *eventDispatcher) handleOnce(ctx context.Context, functions []webhookFunc, event WebhookEvent) bool {
+	if d.seen == nil {
+		return d.handle(ctx, functions, event)
 	}
 	key := event.DedupeKey()
-	turn, err := w.seen.begin(ctx, key)
+	turn, err := d.seen.begin(ctx, key)
 	switch {
 	case err != nil:
-		w.report(ctx, fmt.Errorf("%w: %w", ErrWebhookTimeout, err))
+		d.timedOut(ctx, err)
 		return false
 	case turn.handled:
 		return true
 	}
 	success := false
-	defer func() { w.seen.end(key, turn, success) }() // also when a function ends its goroutine
-	success = w.handle(ctx, functions, event)
+	defer func() { d.seen.end(key, turn, success) }() // also when a function ends its goroutine
+	success = d.handle(ctx, functions, event)
 	return success
 }
 
-// handle calls the functions for an event's type.
-func (w *Webhook) handle(ctx context.Context, functions []webhookFunc, event WebhookEvent) bool {
+// handle calls the functions for an event's type. What failed for good counts as handled.
+func (d *eventDispatcher) handle(ctx context.Context, functions []webhookFunc, event WebhookEvent) bool {
 	success := true
 	for _, fn := range functions {
-		if err := call(ctx, fn, event); err != nil {
-			success = false
-			w.report(ctx, err)
+		if err := run(ctx, fn, event); err != nil {
+			permanent := d.permanent(err)
+			success = success && permanent
+			d.report(ctx, slog.LevelError, "appevents: webhook function failed", err,
+				slog.String("field", event.Field()), slog.Bool("permanent", permanent))
 		}
 	}
 	return success
 }
 
-// call runs one function and makes an error of its panic.
-func call(ctx context.Context, fn webhookFunc, event WebhookEvent) (err error) {
+// run runs one function and makes an error of its panic.
+func run(ctx context.Context, fn webhookFunc, event WebhookEvent) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = newPanicError(event, value)
@@ -104,4 +152,153 @@ func call(ctx context.Context, fn webhookFunc, event WebhookEvent) (err error) {
 	}()
 	_, err = fn(ctx, event)
 	return err
+}
+
+// permanent asks the user's function, whose panic means no.
+func (d *eventDispatcher) permanent(err error) (yes bool) {
+	defer func() { _ = recover() }()
+	return d.isPermanent(err)
+}
+
+// IsPermanent reports whether an error of this package would come back however often the same call is repeated: a
+// [*ValidationError], or a refusal by Graph ([OutcomeRefused]) for another reason than [ErrThrottled], [ErrTransient],
+// [ErrAuth] or trouble of the server itself. An error that joins others is permanent when all of them are. It is what a
+// [Webhook] goes by: see WebhookConfig.IsPermanent.
+func IsPermanent(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // it walks the tree itself: each branch has to be permanent
+	case *ValidationError:
+		return e != nil
+	case *CallError:
+		return false
+	case *GraphError:
+		return e != nil && e.Outcome() == OutcomeRefused && e.StatusCode < http.StatusInternalServerError &&
+			e.StatusCode != http.StatusTooManyRequests && !e.Is(ErrThrottled) && !e.Is(ErrTransient) && !e.Is(ErrAuth)
+	case interface{ Unwrap() error }:
+		return IsPermanent(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		errs := e.Unwrap()
+		return len(errs) > 0 && !slices.ContainsFunc(errs, func(err error) bool { return !IsPermanent(err) })
+	default:
+		return false
+	}
+}
+
+// troubles is who wants to hear what goes wrong.
+type troubles struct {
+	onError func(context.Context, error)
+	logger  *slog.Logger
+}
+
+// report tells OnError and the log. What these panic with has nowhere to go, and must not end the process.
+func (t *troubles) report(ctx context.Context, level slog.Level, message string, err error, attrs ...slog.Attr) {
+	if t.logger != nil {
+		t.log(ctx, level, message, err, attrs)
+	}
+	if t.onError != nil {
+		defer func() { _ = recover() }()
+		t.onError(ctx, err)
+	}
+}
+
+func (t *troubles) log(ctx context.Context, level slog.Level, message string, err error, attrs []slog.Attr) {
+	defer func() { _ = recover() }()
+	attrs = append(attrs, slog.String("error", err.Error()))
+	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
+		attrs = append(attrs, slog.String("stack", string(panicked.Stack)))
+	}
+	t.logger.LogAttrs(ctx, level, message, attrs...) //nolint:sloglint // the messages are those of report's callers
+}
+
+// PanicError is what a function registered with [On] panicked with, as told to OnError. The value itself stays out of
+// it, since it may hold what a person wrote; only the texts of the Go runtime's own errors are shown.
+type PanicError struct {
+	Field string // subscription field of the event
+	Cause string // the runtime's error text, or the type of the value
+	Stack []byte // of the panicking goroutine
+}
+
+// Error names the field and the cause.
+func (e *PanicError) Error() string {
+	return "appevents: webhook function panicked on " + cmp.Or(e.Field, "an unknown event") + ": " + e.Cause
+}
+
+func newPanicError(event WebhookEvent, value any) *PanicError {
+	cause := fmt.Sprintf("%T", value)
+	if err, ok := value.(runtime.Error); ok {
+		cause = err.Error()
+	}
+	return &PanicError{Field: event.Field(), Cause: cause, Stack: debug.Stack()}
+}
+
+// handling is the context of the functions of one delivery: that of its request, with a deadline. A timer and the rest
+// of [context.WithDeadline] cost more than parsing a message, and a function that hands its event to a queue needs none
+// of it. So they are made when somebody asks for Done.
+type handling struct {
+	context.Context // of the request
+
+	deadline time.Time
+
+	mu     sync.Mutex
+	err    error // why it ended, as far as somebody asked
+	timed  context.Context
+	cancel context.CancelFunc
+}
+
+// Deadline is the earlier of the request's and ours.
+func (h *handling) Deadline() (time.Time, bool) {
+	if earlier, ok := h.Context.Deadline(); ok && earlier.Before(h.deadline) {
+		return earlier, true
+	}
+	return h.deadline, true
+}
+
+func (h *handling) Done() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.timed == nil {
+		h.timed, h.cancel = context.WithDeadline(h.Context, h.deadline)
+		if h.err != nil {
+			h.cancel()
+		}
+	}
+	return h.timed.Done()
+}
+
+func (h *handling) Err() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.err != nil:
+	case h.timed != nil:
+		h.err = h.timed.Err()
+	case h.Context.Err() != nil:
+		h.err = h.Context.Err()
+	case !time.Now().Before(h.deadline):
+		h.err = context.DeadlineExceeded
+	}
+	return h.err
+}
+
+// Value finds in the timed context what package context keeps there, so that contexts made from this one need no
+// goroutine each.
+func (h *handling) Value(key any) any {
+	h.mu.Lock()
+	ctx := h.Context
+	if h.timed != nil {
+		ctx = h.timed
+	}
+	h.mu.Unlock()
+	return ctx.Value(key)
+}
+
+// end ends the context when the delivery is answered.
+func (h *handling) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.timed != nil:
+		h.cancel()
+	case h.err == nil:
+		h.err = context.Canceled
+	}
 }

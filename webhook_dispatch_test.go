@@ -63,6 +63,28 @@ func TestOn_EventsComeInTheOrderOfTheBody(t *testing.T) {
 	require.Equal(t, []string{"a", "b", "a2", "b2"}, mids)
 }
 
+// One function for all events can ask each who it is from and for.
+func TestOn_EveryEventHasParties(t *testing.T) {
+	t.Parallel()
+	hook := newHook(t, nil)
+	seen := map[string]int{}
+	appevents.On(hook.Webhook, func(_ context.Context, e appevents.WebhookEvent) error {
+		sender, recipient, thread := e.Sender(), e.Recipient(), e.Thread()
+		if sender.ID != "" && recipient.ID != "" && thread.PSID != "" {
+			require.ElementsMatch(t, []appevents.ID{sender.ID, recipient.ID}, []appevents.ID{thread.PageID, thread.PSID})
+			seen[fmt.Sprintf("%T", e)]++
+		}
+		return nil
+	})
+	for file, body := range hookSamples(t) {
+		require.Equal(t, http.StatusOK, hook.deliver(string(body)).Code, file)
+	}
+	require.Greater(t, seen["*appevents.MessageEvent"], 20)
+	require.Positive(t, seen["*appevents.EchoEvent"])
+	require.Positive(t, seen["*appevents.CallEvent"])
+	require.Positive(t, seen["*appevents.UnknownEvent"])
+}
+
 func TestOn_WithoutFunctionsEverythingIsReceived(t *testing.T) {
 	t.Parallel()
 	hook := newHook(t, nil)

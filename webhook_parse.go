@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strconv"
-	"time"
+	"unsafe"
 
+	"github.com/appevents/appevents-go/internal/jsonfill"
 	"github.com/appevents/appevents-go/internal/jsonscan"
 )
 
@@ -30,21 +30,7 @@ type Payload struct {
 	event   [1]WebhookEvent
 }
 
-// Entry is what a body says about one Page or account.
-type Entry struct {
-	// ID is the Page or the Instagram professional account. It is "0" in test events of the dashboard, "" when absent.
-	ID ID
-
-	// Time is when Meta sent the notification, in UTC, which is not when its events happened. Zero when absent.
-	Time time.Time
-
-	// HopContext is the routing context Meta sometimes sends for the whole entry.
-	HopContext []HopContext
-
-	object string
-}
-
-// Events iterates over the events in the order of the body. It can be used any number of times.
+// Events iterates over the events in the order of the body, any number of times.
 func (p *Payload) Events() iter.Seq[WebhookEvent] {
 	return func(yield func(WebhookEvent) bool) {
 		for _, event := range p.events {
@@ -55,58 +41,44 @@ func (p *Payload) Events() iter.Seq[WebhookEvent] {
 	}
 }
 
-// WebhookItemError lists what could not be read in one event. The values are not repeated in it.
-type WebhookItemError struct{ Issues []Issue }
-
-// Error names the first problems, one line in all.
-func (e *WebhookItemError) Error() string {
-	if e == nil || len(e.Issues) == 0 {
-		return "appevents: webhook event partly unreadable"
-	}
-	text := "appevents: webhook event partly unreadable: " + e.Issues[0].String()
-	if more := len(e.Issues) - 1; more > 0 {
-		text += "; and " + strconv.Itoa(more) + " more"
-	}
-	return text
-}
-
+// What one body can become is bounded, in number (entries, events and elements of their lists) and in memory. A body of
+// 10 MiB with one short message in each entry stays below both; only an absurd one, such as a million empty objects, is
+// refused.
 const (
-	// maxWebhookParts bounds what one body can become: entries, events and elements of their lists. A body of 10 MiB
-	// with one short message in each entry stays well below it; only an absurd one, such as a million empty objects, is
-	// refused.
-	maxWebhookParts = 1 << 17
-
-	// maxItemIssues bounds what is kept about one event.
-	maxItemIssues = 8
+	maxWebhookParts   = 1 << 17
+	memoryPerByte     = 9        // bytes for each byte of the body, besides a copy of it
+	memoryOfShortBody = 60 << 10 // bytes that even the shortest may use
 )
 
 // ParseWebhook reads the body of a webhook, which should have been verified before (see [Verifier]). It copies what it
 // keeps, so the caller may reuse body.
 //
-// It returns an error, matching [ErrNotWebhook], only when the body is not a webhook at all: not JSON, or JSON without
-// the envelope. Everything else becomes events: what is unknown is an [*UnknownEvent], and an event that is partly
-// unreadable says so in its Err. The errors repeat nothing of the body.
+// It returns an error, matching [ErrNotWebhook], only when the body is not a webhook at all: not JSON, JSON without the
+// envelope, or absurdly many parts for its length. Everything else becomes events: what is unknown is an
+// [*UnknownEvent], and an event that is partly unreadable says so in its Err. The errors repeat nothing of the body.
+// Parsing takes at most 12 times the memory of the body, or 64 KiB more than the body where that is more.
 //
 // Accepted are the envelope with "entry", a list of envelopes, and the bare "field" and "value" of the dashboard.
 func ParseWebhook(body []byte) (*Payload, error) {
 	payload := &Payload{}
 	payload.Entries, payload.events = payload.entries[:0], payload.event[:0]
-	p := webhookParser{payload: payload, scan: jsonscan.New(string(body))}
+	reader := jsonfill.New(string(body), maxWebhookParts, max(memoryPerByte*len(body), memoryOfShortBody))
+	p := webhookParser{payload: payload, eventReader: eventReader{reader}}
 
 	found := false
-	if p.scan.Kind() == jsonscan.Array {
-		p.scan.Open(jsonscan.Array)
-		for p.scan.NextElem() {
+	if p.Scan.Kind() == jsonscan.Array {
+		p.Scan.Open(jsonscan.Array)
+		for p.Scan.NextElem() {
 			found = p.envelope() || found
 		}
 	} else {
 		found = p.envelope()
 	}
-	switch err := p.scan.End(); {
+	switch err := p.Scan.End(); {
+	case p.Full():
+		return nil, fmt.Errorf("%w: more than %d parts, or too many for its length", ErrNotWebhook, maxWebhookParts)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrNotWebhook, err)
-	case p.parts > maxWebhookParts:
-		return nil, fmt.Errorf("%w: more than %d parts", ErrNotWebhook, maxWebhookParts)
 	case !found:
 		return nil, ErrNotWebhook
 	}
@@ -116,34 +88,14 @@ func ParseWebhook(body []byte) (*Payload, error) {
 // webhookParser walks a body once. Only the rare shapes are read a second time, from their span. After a syntax error
 // the walk ends by itself; what it has collected by then is thrown away.
 type webhookParser struct {
+	eventReader
 	payload *Payload
-	scan    jsonscan.Scanner
-	parts   int     // counted against maxWebhookParts
-	issues  []Issue // of the event being read
-
-	// The keys that lead to the value being read, for issues. No type here nests deeper.
-	path  [8]string
-	level int
 }
 
-// spend counts one more part and reports whether there is room for it.
-func (p *webhookParser) spend() bool {
-	p.parts++
-	return p.parts <= maxWebhookParts
-}
-
-// again runs read with the parser on a span of the body.
-func (p *webhookParser) again(span string, read func()) {
-	outer, level := p.scan, p.level
-	p.scan, p.level = jsonscan.New(span), 0
-	read()
-	p.scan, p.level = outer, level
-}
-
-// envelope reads {"object", "entry"} or {"field", "value"} and reports whether it was one. What is none becomes an
+// envelope reads {"object", "entry"} or {"field", "value"} and reports whether it was one. Anything else becomes an
 // unknown event, which matters when it stands in a list with others.
 func (p *webhookParser) envelope() bool {
-	s := &p.scan
+	s := &p.Scan
 	s.Kind()
 	start := s.Pos()
 	firstEntry, firstEvent := len(p.payload.Entries), len(p.payload.events)
@@ -172,12 +124,14 @@ func (p *webhookParser) envelope() bool {
 		}
 	}
 	switch {
+	case p.Full():
+		return false
 	case entries:
 	case field && value:
 		entry := p.newEntry()
-		p.again(s.Span(start, s.Pos()), func() { p.change(entry) })
+		p.Again(s.Span(start, s.Pos()), func() { p.change(entry) })
 	default:
-		p.unreadable(&Entry{}, s.Span(start, s.Pos()), false, "an envelope")
+		p.unreadable(nil, s.Span(start, s.Pos()), false, "an envelope")
 		return false
 	}
 	if p.payload.Object == "" {
@@ -188,8 +142,8 @@ func (p *webhookParser) envelope() bool {
 		entry.object = object
 	}
 	if object != "" && !isConversational(object) {
-		for i, event := range p.payload.events[firstEvent:] {
-			p.payload.events[firstEvent+i] = foreign(event)
+		for i := firstEvent; i < len(p.payload.events) && !p.Full(); i++ {
+			p.payload.events[i] = p.foreign(p.payload.events[i])
 		}
 	}
 	return true
@@ -200,22 +154,15 @@ func (p *webhookParser) newEntry() *Entry {
 	if len(p.payload.Entries) > 0 {
 		entry = &Entry{}
 	}
-	if p.spend() {
+	if p.Spend(int(unsafe.Sizeof(*entry)) + listGrowth/2) {
 		p.payload.Entries = append(p.payload.Entries, entry)
 	}
 	return entry
 }
 
-// An entryShape says what an entry holds.
-type entryShape struct {
-	lists bool // one of the known lists
-	loose bool // keys that are not known
-	field bool // "field", so the entry is a change itself
-}
-
 // entry reads one element of "entry".
 func (p *webhookParser) entry() {
-	s := &p.scan
+	s := &p.Scan
 	s.Kind()
 	start := s.Pos()
 	entry := p.newEntry()
@@ -223,53 +170,64 @@ func (p *webhookParser) entry() {
 		p.unreadable(entry, s.Span(start, s.Pos()), false, "an object")
 		return
 	}
-	var shape entryShape
+	lists, loose, field := false, false, false
 	for key, ok := s.NextKey(); ok; key, ok = s.NextKey() {
 		switch key {
 		case "id":
 			id, _ := s.ID()
 			entry.ID = ID(id)
 		case "time":
-			entry.Time = p.time()
+			entry.Time = p.Time()
 		case "hop_context":
 			entry.HopContext = p.hopContext()
-		case "messaging":
-			shape.lists = true
-			p.list(entry, false, func() { p.item(entry, false) })
-		case "standby":
-			shape.lists = true
-			p.list(entry, true, func() { p.item(entry, true) })
-		case "changes":
-			shape.lists = true
-			p.list(entry, false, func() { p.change(entry) })
-		case "changed_fields":
-			shape.lists = true
-			p.list(entry, false, func() { p.changedField(entry) })
-		case "calls":
-			shape.lists = true
-			p.list(entry, false, func() { p.call(entry) })
+		case "messaging", "standby", "changes", "changed_fields", "calls":
+			lists = true
+			p.list(entry, key)
 		default:
-			shape.loose = true
-			shape.field = shape.field || key == "field"
+			loose, field = true, field || key == "field"
 			s.Skip()
 		}
 	}
-	if shape.loose {
-		p.again(s.Span(start, s.Pos()), func() { p.looseEntry(entry, shape) })
+	if loose {
+		p.Again(s.Span(start, s.Pos()), func() { p.looseEntry(entry, lists, field) })
+	}
+}
+
+// list reads one of an entry's lists.
+func (p *webhookParser) list(entry *Entry, name string) {
+	s := &p.Scan
+	kind, start := s.Kind(), s.Pos()
+	if !s.Open(jsonscan.Array) {
+		if kind != jsonscan.Null {
+			p.unreadable(entry, s.Span(start, s.Pos()), name == "standby", "a list")
+		}
+		return
+	}
+	for s.NextElem() {
+		switch name {
+		case "changes":
+			p.change(entry)
+		case "changed_fields":
+			p.changedField(entry)
+		case "calls":
+			p.phoneCall(entry)
+		default:
+			p.messaging(entry, name == "standby")
+		}
 	}
 }
 
 // looseEntry reads again an entry with keys of its own: an event that sits directly in it, or a list Meta has added.
-func (p *webhookParser) looseEntry(entry *Entry, shape entryShape) {
+func (p *webhookParser) looseEntry(entry *Entry, lists, field bool) {
 	switch {
-	case shape.field && !shape.lists:
+	case field && !lists:
 		p.change(entry)
 		return
-	case !shape.lists:
-		p.item(entry, false)
+	case !lists:
+		p.messaging(entry, false)
 		return
 	}
-	s := &p.scan
+	s := &p.Scan
 	s.Open(jsonscan.Object)
 	for key, ok := s.NextKey(); ok; key, ok = s.NextKey() {
 		kind := s.Kind()
@@ -279,56 +237,262 @@ func (p *webhookParser) looseEntry(entry *Entry, shape entryShape) {
 			continue
 		}
 		if kind == jsonscan.Object || kind == jsonscan.Array {
-			p.add(&UnknownEvent{
-				inbound: inbound{entry: entry, raw: value, field: fieldOfKey(key)},
-				Key:     key,
-				value:   value,
-			})
+			p.add(p.unknown(inbound{entry: entry, raw: value, field: fieldOfKey(key)}, key, value))
 		}
-	}
-}
-
-// list reads the elements of one of an entry's lists.
-func (p *webhookParser) list(entry *Entry, standby bool, read func()) {
-	s := &p.scan
-	kind, start := s.Kind(), s.Pos()
-	if !s.Open(jsonscan.Array) {
-		if kind != jsonscan.Null {
-			p.unreadable(entry, s.Span(start, s.Pos()), standby, "a list")
-		}
-		return
-	}
-	for s.NextElem() {
-		read()
 	}
 }
 
 // unreadable adds what stands where Meta should have sent something else.
 func (p *webhookParser) unreadable(entry *Entry, raw string, standby bool, want string) {
-	p.add(&UnknownEvent{inbound: inbound{
+	p.add(p.unknown(inbound{
 		entry: entry, raw: raw, standby: standby,
 		issues: []Issue{{Rule: RuleType, Message: "must be " + want}},
-	}})
+	}, "", ""))
 }
 
 func (p *webhookParser) add(event WebhookEvent) {
-	if p.spend() {
+	if !p.Full() {
 		p.payload.events = append(p.payload.events, event)
 	}
 }
 
 // foreign turns an event of another product into an unknown one: its fields would mean something else there.
-func foreign(event WebhookEvent) WebhookEvent {
-	unknown := &UnknownEvent{}
+func (p *webhookParser) foreign(event WebhookEvent) WebhookEvent {
+	key, value := "", ""
 	switch e := event.(type) {
 	case *UnknownEvent:
-		unknown.Key, unknown.value = e.Key, e.value
+		key, value = e.Key, e.value
 	case *ChangeEvent:
-		unknown.Key, unknown.value = e.field, e.value
+		key, value = e.field, e.value
 	}
-	if common, ok := event.(interface{ common() *inbound }); ok {
-		from := common.common()
-		unknown.inbound = inbound{entry: from.entry, raw: from.raw, millis: from.millis, standby: from.standby}
+	typed, _ := event.(typedEvent) // as all events made here are
+	e := typed.common()
+	return p.unknown(inbound{entry: e.entry, raw: e.raw, millis: e.millis, standby: e.standby}, key, value)
+}
+
+// messaging reads an element of "messaging" or "standby".
+func (p *webhookParser) messaging(entry *Entry, standby bool) {
+	it := webhookItem{base: inbound{entry: entry, standby: standby}}
+	p.item(&it)
+	p.add(p.finish(&it))
+}
+
+// phoneCall reads an element of "calls".
+func (p *webhookParser) phoneCall(entry *Entry) {
+	s := &p.Scan
+	isObject := s.Kind() == jsonscan.Object
+	start := s.Pos()
+	p.Problems()
+	e := &CallEvent{inbound: inbound{entry: entry, kind: &kindPhoneCall}}
+	p.Spend(int(unsafe.Sizeof(*e)) + listGrowth)
+	p.Object(func(key string) {
+		if key == "timestamp" {
+			e.millis = p.Millis()
+		} else {
+			jsonfill.Field(&p.Reader, e, key)
+		}
+	})
+	if !isObject {
+		p.unreadable(entry, s.Span(start, s.Pos()), false, "an object")
+		return
 	}
-	return unknown
+	e.sender.ID, e.recipient.ID = e.CallFrom, e.CallTo
+	e.raw, e.issues = s.Span(start, s.Pos()), p.issues()
+	e.mid, e.detail = e.about()
+	p.add(e)
+}
+
+// changedField reads an element of "changed_fields".
+func (p *webhookParser) changedField(entry *Entry) {
+	s := &p.Scan
+	isText := s.Kind() == jsonscan.String
+	start := s.Pos()
+	name, _ := s.Text()
+	raw := s.Span(start, s.Pos())
+	if !isText {
+		p.unreadable(entry, raw, false, "text")
+		return
+	}
+	p.add(p.newChange(inbound{entry: entry, raw: raw, field: name}))
+}
+
+func (p *webhookParser) newChange(base inbound) *ChangeEvent {
+	p.Spend(int(unsafe.Sizeof(ChangeEvent{})) + listGrowth)
+	base.kind = &kindChange
+	return &ChangeEvent{inbound: base}
+}
+
+// change reads {"field", "value"}: an element of "changes", an entry, or a whole body.
+func (p *webhookParser) change(entry *Entry) {
+	s := &p.Scan
+	isObject := s.Kind() == jsonscan.Object
+	start := s.Pos()
+	p.Problems()
+	change := p.newChange(inbound{entry: entry})
+	valueKind, others := jsonscan.Invalid, false
+	p.Object(func(key string) {
+		switch key {
+		case "field":
+			change.field = p.Text()
+		case "value":
+			valueKind = s.Kind()
+			change.value = s.Skip()
+		case "id", "time":
+			// A change that sits directly in the entry.
+		default:
+			others = true
+		}
+	})
+	change.raw, change.issues = s.Span(start, s.Pos()), p.issues()
+	if !isObject {
+		p.unreadable(entry, change.raw, false, "an object")
+		return
+	}
+	if valueKind == jsonscan.Invalid && others {
+		// Meta's samples of marketing messages have the fields beside "field".
+		valueKind, change.value = jsonscan.Object, change.raw
+	}
+	switch valueKind {
+	case jsonscan.Object:
+		p.Again(change.value, func() { p.add(p.changeEvent(change)) })
+	case jsonscan.Null:
+		change.value = ""
+		fallthrough
+	default:
+		p.add(change)
+	}
+}
+
+// changeEvent makes of a change with an object as its value the event that is in it.
+func (p *webhookParser) changeEvent(change *ChangeEvent) WebhookEvent {
+	if change.field == "message_template_status_update" || change.field == "messenger_template_status_update" {
+		return p.templateStatus(change.inbound)
+	}
+	var it webhookItem
+	p.item(&it)
+	// The Test button and some newer fields wrap an item of "messaging". Other fields have values in which the same
+	// words mean something else.
+	parties := it.base.sender != (Party{}) || it.base.recipient != (Party{})
+	if it.event != nil && (parties || it.named(change.field)) {
+		it.base.entry, it.base.raw = change.entry, change.raw
+		if it.base.standby = change.field == "standby"; !it.base.standby {
+			it.base.field = change.field
+		}
+		return p.finish(&it)
+	}
+	p.Again(change.value, func() { p.Object(func(key string) { p.changeValue(change, key) }) })
+	if change.outgoing = !parties; parties {
+		change.sender, change.recipient = it.base.sender, it.base.recipient
+	}
+	return change
+}
+
+// changeValue finds in a change's value when it happened and, unless it says so the way items do, who it is about: then
+// the sender is the business.
+func (p *webhookParser) changeValue(e *ChangeEvent, key string) {
+	switch key {
+	case "page_id":
+		e.sender.ID = ID(p.ID())
+	case "recipient_id":
+		e.recipient.ID = ID(p.ID())
+	case "timestamp", "created_time":
+		if ms := p.Millis(); ms != 0 {
+			e.millis = ms
+		}
+	}
+}
+
+// templateStatus reads the value of a change of that name.
+func (p *webhookParser) templateStatus(base inbound) *TemplateStatusEvent {
+	e := &TemplateStatusEvent{inbound: base}
+	p.Spend(int(unsafe.Sizeof(*e)))
+	e.kind = &kindTemplateStatus
+	p.Object(func(key string) {
+		if key == "timestamp" {
+			e.millis = p.Millis()
+		} else {
+			jsonfill.Field(&p.Reader, e, key)
+		}
+	})
+	e.issues = append(e.issues, p.issues()...)
+	return e
+}
+
+// named reports whether field is the subscription of the item's event.
+func (it *webhookItem) named(field string) bool {
+	kind := it.base.kind
+	return field == kind.messenger || field == kind.instagram && field != ""
+}
+
+var (
+	kindChange         = eventKind{"change", "", "", entryTime}
+	kindPhoneCall      = eventKind{"call", "calls", "", 0}
+	kindTemplateStatus = eventKind{"template_status", "message_template_status_update", "", entryTime}
+)
+
+// finish makes the event of an item.
+func (r *eventReader) finish(it *webhookItem) WebhookEvent {
+	switch e := it.event.(type) {
+	case nil:
+		it.base.kind = it.strangeKind
+		if it.base.field = fieldOfKey(it.strangeKey); it.groupFeed {
+			it.base.field = "group_feed"
+		}
+		return r.unknown(it.base, it.strangeKey, it.strangeValue)
+	case *MessageEvent:
+		e.PriorMessage = it.prior
+	case *EchoEvent:
+		e.PriorMessage = it.prior
+	case *ReferralEvent:
+		e.Lead = it.lead
+	case *OptinEvent:
+		if it.base.sender == (Party{}) {
+			it.base.sender.UserRef = e.UserRef // the checkbox plugin says only there who it was
+		}
+	}
+	it.base.mid, it.base.detail = it.event.about()
+	*it.event.common() = it.base
+	return it.event
+}
+
+// unknown makes an event of what has no type.
+func (r *eventReader) unknown(base inbound, key, value string) *UnknownEvent {
+	r.Spend(int(unsafe.Sizeof(UnknownEvent{})+unsafe.Sizeof(Issue{})) + listGrowth)
+	return &UnknownEvent{inbound: base, Key: key, value: value}
+}
+
+// MarketingMessage is the value of a [ChangeEvent] whose field is marketing_message_clicks, _deliveries,
+// _delivery_failed, _echoes or _reads:
+//
+//	var message appevents.MarketingMessage
+//	err := json.Unmarshal(change.Value(), &message)
+//
+// IDs of the person and the message are missing for subscribers from a custom audience.
+//
+// https://developers.facebook.com/docs/messenger-platform/marketing-messages
+type MarketingMessage struct {
+	PageID            ID     `json:"page_id"`
+	AppID             ID     `json:"app_id"`
+	BusinessID        ID     `json:"business_id"` // _delivery_failed
+	RecipientID       ID     `json:"recipient_id"`
+	MID               string `json:"mid"`
+	MessageID         ID     `json:"message_id"`
+	TrackingID        string `json:"marketing_message_tracking_id"`
+	SubscriptionToken ID     `json:"messenger_subscription_token"`
+	ErrorMessage      string `json:"error_message"` // _delivery_failed
+}
+
+// GroupPost is what an [UnknownEvent] whose field is group_feed reports: a post or comment in a group. Decode
+// [WebhookEvent.Raw] into it.
+//
+// https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/group_feed
+type GroupPost struct {
+	From struct {
+		ID   ID     `json:"id"`
+		Name string `json:"name"`
+	} `json:"from"`
+	GroupID   ID `json:"group_id"`
+	PostID    ID `json:"post_id"`
+	CommentID ID `json:"comment_id"`
+	ParentID  ID `json:"parent_id"`
 }

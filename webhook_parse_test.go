@@ -421,6 +421,75 @@ func TestParseWebhook_MessageParts(t *testing.T) {
 	}}}, echo.Attachments[0].Template)
 }
 
+func TestParseWebhook_InstagramStories(t *testing.T) {
+	t.Parallel()
+	item := func(message string) *appevents.MessageEvent {
+		return hookOnly[*appevents.MessageEvent](t, `{"object":"instagram","entry":[{"id":"178","messaging":[{
+			"sender":{"id":"112"},"recipient":{"id":"178"},"message":`+message+`}]}]}`)
+	}
+	for _, payload := range []string{
+		`{"story_media_id":"18139494541428835","story_media_url":"https://cdn.example.invalid/s"}`,
+		`{"story_media_url":"https://cdn.example.invalid/s","story_media_id":18139494541428835}`,
+		`{"story_media_id":"18139494541428835","url":"https://cdn.example.invalid/s","story_media_url":null}`,
+	} {
+		e := item(`{"mid":"m","text":"look","attachments":[{"type":"ig_story","payload":` + payload + `}]}`)
+		require.NoError(t, e.Err())
+		a := e.Attachments[0]
+		require.Equal(t, appevents.AttachmentIGStory, a.Type)
+		require.Equal(t, "https://cdn.example.invalid/s", a.URL)
+		require.Equal(t, appevents.ID("18139494541428835"), a.MediaID)
+		require.JSONEq(t, payload, string(a.Payload()))
+	}
+
+	// Whether somebody answers themselves stands in reply_to; beside it, it is understood too.
+	for message, want := range map[string]*appevents.ReplyTo{
+		`{"reply_to":{"mid":"m_0","is_self_reply":true}}`:                       {MID: "m_0", IsSelfReply: true},
+		`{"reply_to":{"mid":"m_0","is_self_reply":false}}`:                      {MID: "m_0"},
+		`{"reply_to":{"is_self_reply":"true","story":{"id":1}}}`:                {IsSelfReply: true, Story: &appevents.Story{ID: "1"}},
+		`{"is_self_reply":true,"reply_to":{"mid":"m_0"}}`:                       {MID: "m_0", IsSelfReply: true},
+		`{"reply_to":{"mid":"m_0"},"is_self_reply":true}`:                       {MID: "m_0", IsSelfReply: true},
+		`{"reply_to":{"mid":"m_0","is_self_reply":true},"is_self_reply":false}`: {MID: "m_0", IsSelfReply: true},
+		`{"is_self_reply":true}`:                                                nil,
+	} {
+		e := item(message)
+		require.NoError(t, e.Err())
+		require.Equal(t, want, e.ReplyTo, message)
+	}
+}
+
+// A change whose value has the parties of an item is about them.
+func TestParseWebhook_ChangesNameTheirPerson(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{
+		"messaging_customer_information", "messaging_in_thread_lead_form_submit", "messaging_optouts", "brand_new",
+	} {
+		value := `{"sender":{"id":"654"},"recipient":{"id":"107"},"timestamp":1718000000123,"` + field + `":{"screens":[]}}`
+		for _, body := range []string{
+			`{"object":"page","entry":[{"id":"107","time":1718000000,"changes":[{"field":"` + field + `","value":` + value + `}]}]}`,
+			`{"object":"page","entry":[{"id":"0","time":1718000000,"changes":[{"value":` + value + `,"field":"` + field + `"}]}]}`,
+			`{"field":"` + field + `","value":` + value + `}`,
+		} {
+			e := hookOnly[*appevents.ChangeEvent](t, body)
+			require.NoError(t, e.Err())
+			require.Equal(t, field, e.Field())
+			require.Equal(t, appevents.Thread{PageID: "107", PSID: "654"}, e.Thread(), body)
+			require.Equal(t, appevents.Party{ID: "654"}, e.Sender())
+			require.Equal(t, appevents.Party{ID: "107"}, e.Recipient())
+			require.Equal(t, time.UnixMilli(1718000000123).UTC(), e.Time())
+			require.JSONEq(t, value, string(e.Value()))
+		}
+		instagram := hookOnly[*appevents.ChangeEvent](t, `{"object":"instagram","entry":[{"id":"178","changes":[{"field":"`+field+
+			`","value":{"sender":{"id":112},"recipient":{"id":178}}}]}]}`)
+		require.Equal(t, appevents.Thread{Channel: appevents.ChannelInstagram, PageID: "178", PSID: "112"}, instagram.Thread())
+		fromUs := hookOnly[*appevents.ChangeEvent](t, `{"object":"page","entry":[{"id":"107","changes":[{"field":"`+field+
+			`","value":{"sender":{"id":"107"},"recipient":{"id":"654"}}}]}]}`)
+		require.Equal(t, appevents.Thread{PageID: "107", PSID: "654"}, fromUs.Thread())
+	}
+	one, other := hookOnly[*appevents.ChangeEvent](t, `{"field":"x","value":{"sender":{"id":"1"},"recipient":{"id":"107"}}}`),
+		hookOnly[*appevents.ChangeEvent](t, `{"field":"x","value":{"sender":{"id":"2"},"recipient":{"id":"107"}}}`)
+	require.NotEqual(t, one.DedupeKey(), other.DedupeKey())
+}
+
 func TestParseWebhook_OtherEvents(t *testing.T) {
 	t.Parallel()
 	samples := hookSamples(t)
@@ -549,6 +618,25 @@ func TestParseWebhook_IsBounded(t *testing.T) {
 		require.ErrorIs(t, err, appevents.ErrNotWebhook)
 		require.ErrorContains(t, err, "more than 131072 parts")
 	}
+
+	// It ends there: what follows is not looked at.
+	for _, list := range []string{`"messaging":[`, `"changes":[`, `"calls":[`, `"standby":[{"order":{"products":[`} {
+		_, err := appevents.ParseWebhook([]byte(`{"object":"page","entry":[{` + list + strings.Repeat(`{},`, 135_000) + `not JSON`))
+		require.ErrorContains(t, err, "parts", list)
+		require.NotContains(t, err.Error(), "invalid JSON", list)
+	}
+
+	// In an ordinary delivery one list that is too long costs its end, and nothing else.
+	long := hookParse(t, []byte(`{"object":"page","entry":[{"messaging":[{"message":{"mid":"a"}},{"message":{"mid":"b","attachments":[`+
+		strings.Repeat(`{},`, 2000)+`{}]}},{"message":{"mid":"c"}}]}]}`))
+	require.Len(t, long, 3)
+	require.NoError(t, long[0].Err())
+	require.EqualError(t, long[1].Err(),
+		"appevents: webhook event partly unreadable: message.attachments: has too many elements (type)")
+	require.Equal(t, "b", long[1].(*appevents.MessageEvent).MID)
+	require.NotEmpty(t, long[1].(*appevents.MessageEvent).Attachments)
+	require.Equal(t, "c", long[2].(*appevents.MessageEvent).MID)
+	require.NoError(t, long[2].Err())
 
 	// So is the trouble of one event.
 	event := hookItem[*appevents.MessageEvent](t, `{"message":{"attachments":[`+strings.Repeat("5,", 1000)+`5]}}`)

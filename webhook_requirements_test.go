@@ -1,3 +1,5 @@
+// Tests of webhook_decode.go.
+
 package appevents_test
 
 import (

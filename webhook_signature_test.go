@@ -1,11 +1,19 @@
+// Tests of webhook_verify.go.
+
 package appevents_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"html/template"
+	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	texttemplate "text/template"
 
 	"github.com/stretchr/testify/require"
 
@@ -103,8 +111,32 @@ func TestVerifier_AcceptSHA1(t *testing.T) {
 	}), appevents.ErrSignatureMismatch)
 }
 
+// A SHA-256 header that is there, whatever is in it, decides.
+func TestVerifier_AcceptSHA1IsNoWayAroundSHA256(t *testing.T) {
+	t.Parallel()
+	strict, err := appevents.NewVerifier("test-app-secret")
+	require.NoError(t, err)
+	body := []byte(`{"object":"page","entry":[]}`)
+	for name, values := range map[string][]string{
+		"empty": {""}, "no value": {}, "nil": nil, "empty and right": {"", strict.Sign(body)}, "blank": {" "},
+		"prefix": {"sha256="}, "SHA-1": {"sha1=8140dad690593c0a964005080d6c445e7921d6f3"},
+	} {
+		for _, key := range []string{"X-Hub-Signature-256", "x-hub-signature-256", "X-HUB-SIGNATURE-256"} {
+			err := strict.AcceptSHA1().Verify(body, http.Header{
+				"X-Hub-Signature": {"sha1=8140dad690593c0a964005080d6c445e7921d6f3"},
+				key:               values,
+			})
+			require.Error(t, err, "%s %s", key, name)
+		}
+	}
+}
+
 func TestVerifier_ZeroValueAcceptsNothing(t *testing.T) {
 	t.Parallel()
+	var none *appevents.Verifier
+	require.Empty(t, none.Sign(nil))
+	require.Nil(t, none.AcceptSHA1())
+	require.ErrorIs(t, none.Verify(nil, nil), appevents.ErrSignatureMismatch)
 	var zero appevents.Verifier
 	require.Empty(t, zero.Sign(nil))
 	require.ErrorIs(t, zero.Verify(nil, http.Header{"X-Hub-Signature-256": {"sha256=" + strings.Repeat("0", 64)}}),
@@ -134,10 +166,55 @@ func TestVerifier_ShowsNoSecret(t *testing.T) {
 	t.Parallel()
 	verifier, err := appevents.NewVerifier("canary-secret")
 	require.NoError(t, err)
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		text := fmt.Sprintf(verb, verifier)
-		require.NotContains(t, text, "canary")
-		require.NotContains(t, text, fmt.Sprintf("%x", "canary-secret"))
-	}
+	requireHidden(t, verifier)
+	requireHidden(t, *verifier)
+	requireHidden(t, struct{ V appevents.Verifier }{*verifier})
+	requireHidden(t, struct{ v appevents.Verifier }{*verifier})
+	requireHidden(t, struct{ V *appevents.Verifier }{verifier})
+	requireHidden(t, struct{ v *appevents.Verifier }{verifier})
 	require.Equal(t, "appevents.Verifier(1 secrets)", verifier.String())
+}
+
+func TestWebhookConfig_ShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	cfg := appevents.WebhookConfig{AppSecrets: []string{"canary-one", "canary-two"}, VerifyToken: "canary-token"}
+	hook, err := appevents.NewWebhook(cfg)
+	require.NoError(t, err)
+	type settings struct {
+		Name    string
+		Webhook appevents.WebhookConfig
+	}
+	for _, v := range []any{
+		cfg, &cfg, hook, settings{"x", cfg}, &settings{"x", cfg}, []appevents.WebhookConfig{cfg}, []settings{{"x", cfg}},
+		map[string]appevents.WebhookConfig{"x": cfg}, map[string]any{"x": cfg}, [1]any{&cfg},
+		struct{ settings }{settings{"x", cfg}}, struct{ W *appevents.WebhookConfig }{&cfg}, struct{ hook *appevents.Webhook }{hook},
+		fmt.Errorf("%v: %w", cfg, io.EOF), any(settings{"x", cfg}),
+	} {
+		requireHidden(t, v)
+	}
+}
+
+// requireHidden prints, logs, encodes and renders v and looks for canaries.
+func requireHidden(t *testing.T, v any) {
+	t.Helper()
+	requireNone := func(text string) {
+		t.Helper()
+		require.NotContains(t, text, "canary", "%T", v)
+		require.NotContains(t, text, fmt.Sprintf("%x", "canary"), "%T", v)
+		require.NotContains(t, text, fmt.Sprintf("%X", "canary"), "%T", v)
+	}
+	for _, verb := range "vTtbcdoOqxXUeEfFgGs" {
+		for _, flags := range []string{"", "+", "#", " ", "-20.3", "#+0"} {
+			requireNone(fmt.Sprintf("%"+flags+string(verb), v))
+		}
+	}
+	var out bytes.Buffer
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		slog.New(handler).Info("x", "v", v, slog.Group("g", "v", v))
+	}
+	data, _ := json.Marshal(v) // a function cannot be encoded, which is fine too
+	out.Write(data)
+	_ = texttemplate.Must(texttemplate.New("").Parse(`{{.}} {{printf "%s" .}} {{printf "%#v" .}}`)).Execute(&out, v)
+	_ = template.Must(template.New("").Parse(`{{.}} <script>{{.}}</script> <a href="{{.}}">`)).Execute(&out, v)
+	requireNone(out.String())
 }

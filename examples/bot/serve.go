@@ -27,6 +27,7 @@ func serve(ctx context.Context, s *settings, listener net.Listener, log *slog.Lo
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      15 * time.Second, // from the end of the header: longer than reading and handling together
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	go func() { fail(server.Serve(listener)) }()

@@ -95,7 +95,12 @@ func serveLive(ctx context.Context, out io.Writer, addr string, getenv func(stri
 func serve(ctx context.Context, listener net.Listener, hook http.Handler) error {
 	mux := http.NewServeMux()
 	mux.Handle("/webhook", hook)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second}
+	server := &http.Server{
+		Handler:        mux,
+		ReadTimeout:    10 * time.Second,
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"log"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -19,6 +20,7 @@ func main() {
 	hook, err := appevents.NewWebhook(appevents.WebhookConfig{
 		AppSecrets:  []string{os.Getenv("APP_SECRET")},
 		VerifyToken: os.Getenv("VERIFY_TOKEN"),
+		Logger:      slog.Default(), // says what goes wrong: a wrong secret or token, a failed call
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -35,6 +37,11 @@ func main() {
 		return err
 	})
 	http.Handle("/webhook", hook)
-	server := &http.Server{Addr: ":8080", ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{
+		Addr:           ":8080",
+		ReadTimeout:    10 * time.Second, // headers and body
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+	}
 	log.Fatal(server.ListenAndServe())
 }

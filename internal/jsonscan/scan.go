@@ -55,6 +55,8 @@ type Scanner struct {
 	fresh bool // an object or array was opened and nothing in it was read
 	bad   bool
 	deep  bool
+
+	decoded int // bytes of strings that are no part of the input
 }
 
 // New returns a scanner over src.
@@ -78,6 +80,13 @@ func (s *Scanner) End() error {
 	}
 	return s.Err()
 }
+
+// Stop ends the walk as a syntax error would.
+func (s *Scanner) Stop() { s.bad = true }
+
+// Decoded returns how many bytes were taken for strings that are not parts of the input: those with escapes, and those
+// that are not UTF-8.
+func (s *Scanner) Decoded() int { return s.decoded }
 
 // Pos returns how many bytes are consumed. After [Scanner.Kind] it is where the next value starts.
 func (s *Scanner) Pos() int { return s.pos }
@@ -193,7 +202,9 @@ func (s *Scanner) str() string {
 	if form == formPlain {
 		return raw
 	}
-	return decode(raw, form)
+	text, taken := decode(raw, form)
+	s.decoded += taken
+	return text
 }
 
 // space moves past white space and returns the byte there, 0 at the end of the input.

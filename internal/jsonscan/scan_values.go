@@ -123,13 +123,18 @@ func (s *Scanner) number() (string, bool) {
 	return text, ok
 }
 
-// decode resolves the escapes in raw and replaces what is not UTF-8.
-func decode(raw string, f form) string {
-	if f&formEscaped == 0 && utf8.ValidString(raw) {
-		return raw
+// decode resolves the escapes in raw and replaces what is not UTF-8. It also returns how much memory that took.
+func decode(raw string, f form) (text string, taken int) {
+	valid := f&formUnicode == 0 || utf8.ValidString(raw)
+	if f&formEscaped == 0 && valid {
+		return raw, 0
+	}
+	taken = len(raw)
+	if !valid {
+		taken = 3 * len(raw) // each byte may become U+FFFD
 	}
 	var b strings.Builder
-	b.Grow(len(raw))
+	b.Grow(taken)
 	for i := 0; i < len(raw); {
 		switch c := raw[i]; {
 		case c == '\\':
@@ -147,7 +152,7 @@ func decode(raw string, f form) string {
 			i += size
 		}
 	}
-	return b.String()
+	return b.String(), taken
 }
 
 // decodeEscape writes the character of the escape at i, known to be well formed, and returns the position after it.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -35,7 +36,7 @@ const (
 )
 
 // Verifier checks that a webhook was sent by Meta: X-Hub-Signature-256 must be the HMAC-SHA256 of the raw body under
-// an app secret. It is safe for concurrent use. The zero value accepts nothing.
+// an app secret. It is safe for concurrent use. The zero value and nil accept nothing.
 //
 // Meta signs the bytes it puts on the wire, so check the body exactly as it was read, before anything decodes,
 // escapes or re-encodes it. A signature says nothing about when it was made: replays are found by
@@ -79,23 +80,24 @@ func secretProblem(s string) string {
 // AcceptSHA1 returns a verifier that also takes the older X-Hub-Signature header (HMAC-SHA1), when a delivery has no
 // X-Hub-Signature-256. Meta's documentation no longer mentions it; use it only for a sender known to need it.
 func (v *Verifier) AcceptSHA1() *Verifier {
+	if v == nil {
+		return nil
+	}
 	return &Verifier{keys: v.keys, sha1: true}
 }
 
 // Verify reports whether body is what the sender signed: nil, [ErrNotSigned], [ErrBadSignatureHeader] or
 // [ErrSignatureMismatch]. All secrets are tried in constant time. It keeps neither argument.
 func (v *Verifier) Verify(body []byte, header http.Header) error {
-	// A present SHA-256 header decides, so that SHA-1 can never be used to get around it.
-	value, prefix, useSHA1 := header.Get(signatureHeader), signaturePrefix, false
-	if value == "" && v.sha1 {
-		value, prefix, useSHA1 = header.Get(signatureHeaderSHA1), signaturePrefixSHA1, true
+	if v == nil {
+		return ErrSignatureMismatch
+	}
+	value, prefix, size := header.Get(signatureHeader), signaturePrefix, sha256.Size
+	if v.sha1 && !hasHeader(header, signatureHeader) {
+		value, prefix, size = header.Get(signatureHeaderSHA1), signaturePrefixSHA1, sha1.Size
 	}
 	if value == "" {
 		return ErrNotSigned
-	}
-	size := sha256.Size
-	if useSHA1 {
-		size = sha1.Size
 	}
 	var given [sha256.Size]byte
 	digits, ok := strings.CutPrefix(strings.TrimSpace(value), prefix)
@@ -105,7 +107,7 @@ func (v *Verifier) Verify(body []byte, header http.Header) error {
 	matched := false
 	for _, key := range v.keys {
 		// No early end: which secret matched must not show in the time taken.
-		if key.matches(body, given[:size], useSHA1) {
+		if key.matches(body, given[:size]) {
 			matched = true
 		}
 	}
@@ -115,10 +117,21 @@ func (v *Verifier) Verify(body []byte, header http.Header) error {
 	return nil
 }
 
+// hasHeader reports whether a header is present, also without a value and in another case than net/http gives it: a
+// present SHA-256 header decides, so that SHA-1 can never be used to get around it.
+func hasHeader(header http.Header, name string) bool {
+	for key := range header {
+		if strings.EqualFold(key, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // Sign returns the X-Hub-Signature-256 value Meta would send with body, under the first app secret. It is for tests:
 // sign a sample payload and post it to your handler.
 func (v *Verifier) Sign(body []byte) string {
-	if len(v.keys) == 0 {
+	if v == nil || len(v.keys) == 0 {
 		return ""
 	}
 	mac := v.keys[0].sha256.Get().(*macState)
@@ -127,10 +140,16 @@ func (v *Verifier) Sign(body []byte) string {
 }
 
 // String tells how many secrets there are, and none of them.
-func (v *Verifier) String() string { return fmt.Sprintf("appevents.Verifier(%d secrets)", len(v.keys)) }
+func (v Verifier) String() string { return fmt.Sprintf("appevents.Verifier(%d secrets)", len(v.keys)) }
 
 // Format keeps the secrets out of every fmt verb.
-func (v *Verifier) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, v.String()) }
+func (v Verifier) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, v.String()) }
+
+// LogValue keeps the secrets out of structured logs.
+func (v Verifier) LogValue() slog.Value { return slog.StringValue(v.String()) }
+
+// MarshalText keeps the secrets out of JSON and other encodings.
+func (v Verifier) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // signingKey is one app secret, ready to compute with. The pools keep keyed hashes: keying one costs as much as
 // hashing a short message.
@@ -144,9 +163,10 @@ func newSigningKey(appSecret string) *signingKey {
 	}
 }
 
-func (k *signingKey) matches(body, given []byte, useSHA1 bool) bool {
+// matches reports whether given is the code of body, of the kind that has its length.
+func (k *signingKey) matches(body, given []byte) bool {
 	pool := &k.sha256
-	if useSHA1 {
+	if len(given) == sha1.Size {
 		pool = &k.sha1
 	}
 	mac := pool.Get().(*macState)
