@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/url"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/carrier"
 )
 
 const (
@@ -28,7 +30,7 @@ type config struct {
 
 	version   string  // as asked for with WithVersion, else ""
 	baseURL   url.URL // no trailing slash
-	http      carrier
+	http      carrier.Carrier
 	timeout   time.Duration
 	retry     RetryPolicy
 	maxEvents int
@@ -90,11 +92,11 @@ func (c config) with(opts []Option) (*Client, error) {
 	if b.signer.signed == nil {
 		b.signer.signed = hide(newSignatures())
 	}
-	if reason := b.http.refusesProxy(); b.envProxy && reason != "" {
+	if reason := b.http.RefusesProxy(); b.envProxy && reason != "" {
 		return nil, &ConfigError{Field: "WithProxyFromEnvironment", Reason: reason}
 	}
-	if b.http.given == nil && (b.http.pool == nil || b.envProxy) {
-		b.http.pool = hide(newPool(b.envProxy))
+	if b.http.Given == nil && (b.http.Pool == nil || b.envProxy) {
+		b.http.Pool = hide(carrier.NewPool(b.envProxy))
 	}
 	return &Client{config: b.config}, nil
 }

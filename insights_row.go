@@ -61,31 +61,9 @@ const (
 // errTooMany is a row or a part of one with too many members.
 var errTooMany = errors.New("too many members")
 
-// hasMore reports whether a JSON object or array has more than n members.
-func hasMore(data []byte, kind jsonscan.Kind, n int) bool {
-	s := jsonscan.New(string(data))
-	if s.Kind() != kind {
-		return false
-	}
-	s.Open(kind)
-	for {
-		var more bool
-		if kind == jsonscan.Object {
-			_, more = s.NextKey()
-		} else {
-			more = s.NextElem()
-		}
-		if !more || n == 0 {
-			return more
-		}
-		s.Skip()
-		n--
-	}
-}
-
 // UnmarshalJSON reads a row. A number that is none is an error; a text of another kind stays empty.
 func (r *InsightsRow) UnmarshalJSON(data []byte) error {
-	if hasMore(data, jsonscan.Object, maxColumns) {
+	if loose.HasMore(data, jsonscan.Object, maxColumns) {
 		return errTooMany
 	}
 	var columns map[string]json.RawMessage
@@ -109,7 +87,7 @@ func (r *InsightsRow) UnmarshalJSON(data []byte) error {
 		"actions": &r.Actions, "action_values": &r.ActionValues, "cost_per_action_type": &r.CostPerAction,
 	} {
 		if column, ok := columns[name]; ok {
-			if hasMore(column, jsonscan.Array, maxActions) || json.Unmarshal(column, to) != nil {
+			if loose.HasMore(column, jsonscan.Array, maxActions) || json.Unmarshal(column, to) != nil {
 				return columnError(name)
 			}
 		}
@@ -173,7 +151,7 @@ type ActionStat struct {
 
 // UnmarshalJSON reads Graph's form, in which windows and breakdowns stand beside the value.
 func (s *ActionStat) UnmarshalJSON(data []byte) error {
-	if hasMore(data, jsonscan.Object, maxActionFields) {
+	if loose.HasMore(data, jsonscan.Object, maxActionFields) {
 		return errTooMany
 	}
 	var members map[string]json.RawMessage

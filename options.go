@@ -100,7 +100,7 @@ func WithBaseURL(rawURL string) Option {
 // [http.DefaultTransport], for tests or tracing, reaches its own.
 func WithHTTPClient(client *http.Client) Option {
 	return option("WithHTTPClient", when(client == nil, "the client is nil"), func(b *build) {
-		b.http.given = hide(client)
+		b.http.Given = hide(client)
 	})
 }
 

@@ -91,16 +91,16 @@ func (c *Client) send(ctx context.Context, r *request) (Response, error) {
 	if err := ctx.Err(); err != nil {
 		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.http.timeout(c.timeout))
+	ctx, cancel := context.WithTimeout(ctx, c.http.Timeout(c.timeout))
 	defer cancel()
 	cred, err := c.signer.credentials(ctx, r.scope, r.noToken)
 	if err != nil {
 		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: redact.Error(err, c.signer.secret.reveal())}
 	}
 	secrets := append([]string{cred.token, cred.proof, c.signer.secret.reveal()}, r.secrets...)
-	transport := c.http.transport()
+	transport := c.http.Transport()
 	x := new(exchange)
-	httpResp, err := c.http.roundTrip(transport, x.request(ctx, c, r, cred))
+	httpResp, err := c.http.RoundTrip(transport, x.request(ctx, c, r, cred))
 	if err != nil {
 		failed := &CallError{Outcome: OutcomeUnknown, Err: redact.Error(err, secrets...), retryable: true}
 		if x.sent.Nothing(transport, err) {

@@ -22,6 +22,8 @@ import (
 	appevents "github.com/appevents/appevents-go"
 )
 
+// These are the tests of internal/carrier, through a Client.
+
 // logsTo sends a call and expects it to be answered by whoever counts.
 func logsTo(t *testing.T, client *appevents.Client, count func() int) {
 	t.Helper()

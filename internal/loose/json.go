@@ -115,3 +115,25 @@ func Describe(body []byte) string {
 		return "the answer is not JSON"
 	}
 }
+
+// HasMore reports whether a JSON object or array has more than n members.
+func HasMore(data []byte, kind jsonscan.Kind, n int) bool {
+	s := jsonscan.New(string(data))
+	if s.Kind() != kind {
+		return false
+	}
+	s.Open(kind)
+	for {
+		var more bool
+		if kind == jsonscan.Object {
+			_, more = s.NextKey()
+		} else {
+			more = s.NextElem()
+		}
+		if !more || n == 0 {
+			return more
+		}
+		s.Skip()
+		n--
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/appevents/appevents-go/internal/jsonscan"
 	"github.com/appevents/appevents-go/internal/loose"
 )
 
@@ -74,6 +75,15 @@ func TestMembers(t *testing.T) {
 		_, _, ok := loose.Members([]byte(text), "a")
 		require.False(t, ok, text)
 	}
+}
+
+func TestHasMore(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{`[1,2]`: false, `[1,2,3]`: true, `[`: false, `{}`: false, `7`: false, ``: false} {
+		require.Equal(t, want, loose.HasMore([]byte(text), jsonscan.Array, 2), text)
+	}
+	require.True(t, loose.HasMore([]byte(`{"a":1,"b":2,"c":[]}`), jsonscan.Object, 2))
+	require.False(t, loose.HasMore([]byte(`{"a":1,"b":2}`), jsonscan.Object, 2))
 }
 
 func TestDescribe(t *testing.T) {

@@ -1,4 +1,5 @@
-package appevents
+// Package carrier brings HTTP requests to where a program wants them to go.
+package carrier
 
 import (
 	"crypto/tls"
@@ -16,28 +17,38 @@ const maxResponseHeaders = 1 << 20
 // that puts something else in its place, for tests or tracing say, wants every request to go there.
 var standard, _ = http.DefaultTransport.(*http.Transport)
 
-// carrier is what requests go through. It looks at the caller's http.Client and at [http.DefaultTransport] each time,
+// Carrier is what requests go through. It looks at the caller's http.Client and at [http.DefaultTransport] each time,
 // because tests put stand-ins into them before or after a Client is made.
-type carrier struct {
-	given hidden[*http.Client]      // with WithHTTPClient
-	pool  hidden[http.RoundTripper] // ours, when none is given
+type Carrier struct {
+	// Given returns the caller's client, Pool our own connections; nil where there is none. They are functions because
+	// those print as addresses.
+	Given func() *http.Client
+	Pool  func() http.RoundTripper
 }
 
-func (c carrier) transport() http.RoundTripper {
-	given := c.given.get()
+func (c Carrier) given() *http.Client {
+	if c.Given == nil {
+		return nil
+	}
+	return c.Given()
+}
+
+// Transport is where a request goes now.
+func (c Carrier) Transport() http.RoundTripper {
+	given := c.given()
 	if given != nil && given.Transport != nil {
 		return given.Transport
 	}
 	// Asserted, because not every transport can be compared.
 	if now, ok := http.DefaultTransport.(*http.Transport); given == nil && ok && now == standard {
-		return c.pool.get()
+		return c.Pool()
 	}
 	return http.DefaultTransport
 }
 
-// refusesProxy says why a proxy of the environment would have no effect, "" when it would have one.
-func (c carrier) refusesProxy() string {
-	if c.given != nil {
+// RefusesProxy says why a proxy of the environment would have no effect, "" when it would have one.
+func (c Carrier) RefusesProxy() string {
+	if c.Given != nil {
 		return "cannot be combined with WithHTTPClient"
 	}
 	if _, ok := http.DefaultTransport.(*http.Transport); !ok {
@@ -46,19 +57,19 @@ func (c carrier) refusesProxy() string {
 	return ""
 }
 
-// timeout is the shorter of ours and the caller's.
-func (c carrier) timeout(ours time.Duration) time.Duration {
-	if given := c.given.get(); given != nil && given.Timeout > 0 {
+// Timeout is the shorter of ours and the caller's.
+func (c Carrier) Timeout(ours time.Duration) time.Duration {
+	if given := c.given(); given != nil && given.Timeout > 0 {
 		return min(ours, given.Timeout)
 	}
 	return ours
 }
 
-// roundTrip is http.Client.Do without redirects, which no Graph edge has and credentials must not follow, and without
+// RoundTrip is http.Client.Do without redirects, which no Graph edge has and credentials must not follow, and without
 // the copies that it makes for them.
-func (c carrier) roundTrip(transport http.RoundTripper, req *http.Request) (*http.Response, error) {
+func (c Carrier) RoundTrip(transport http.RoundTripper, req *http.Request) (*http.Response, error) {
 	var jar http.CookieJar
-	if given := c.given.get(); given != nil && given.Jar != nil {
+	if given := c.given(); given != nil && given.Jar != nil {
 		jar = given.Jar
 		for _, cookie := range jar.Cookies(req.URL) {
 			req.AddCookie(cookie)
@@ -82,8 +93,8 @@ func (c carrier) roundTrip(transport http.RoundTripper, req *http.Request) (*htt
 	return resp, nil
 }
 
-// newPool returns the standard transport with room for a busy bot: it keeps many idle connections to the one host.
-func newPool(envProxy bool) http.RoundTripper {
+// NewPool returns the standard transport with room for a busy bot: it keeps many idle connections to the one host.
+func NewPool(envProxy bool) http.RoundTripper {
 	if standard == nil {
 		return http.DefaultTransport
 	}
