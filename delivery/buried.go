@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -26,26 +27,42 @@ type BuriedCall struct {
 	BuriedAt   time.Time
 }
 
-// buriedPage is how many buried calls are read at a time.
-const buriedPage = 100
+// buriedPage is how many buried calls are read, and taken away, at a time.
+const buriedPage = 500
 
 // Buried lists the buried calls in the order of their burial. It ends with an error when the queue cannot be read.
 // Calls may be discarded or submitted again on the way.
 func (d *Dispatcher) Buried(ctx context.Context) iter.Seq2[BuriedCall, error] {
+	return d.BuriedFrom(ctx, "")
+}
+
+// BuriedFrom lists the buried calls as [Dispatcher.Buried] does, from the one with the given ID on: for lists in pages.
+func (d *Dispatcher) BuriedFrom(ctx context.Context, id string) iter.Seq2[BuriedCall, error] {
 	return func(yield func(BuriedCall, error) bool) {
-		from := ""
-		for {
-			page, err := d.queue.Buried(ctx, from, buriedPage+1)
+		for page, err := range d.buriedPages(ctx, id) {
 			if err != nil {
 				yield(BuriedCall{}, err)
 				return
 			}
-			for i := range page[:min(len(page), buriedPage)] {
+			for i := range page {
 				if !yield(buriedCall(&page[i]), nil) {
 					return
 				}
 			}
-			if len(page) <= buriedPage {
+		}
+	}
+}
+
+// buriedPages reads the buried calls page by page, from one on.
+func (d *Dispatcher) buriedPages(ctx context.Context, from string) iter.Seq2[[]Buried, error] {
+	return func(yield func([]Buried, error) bool) {
+		for {
+			page, err := d.queue.Buried(ctx, from, buriedPage+1)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(page) == 0 || !yield(page[:min(len(page), buriedPage)], nil) || len(page) <= buriedPage {
 				return
 			}
 			from = page[buriedPage].ID
@@ -91,4 +108,56 @@ func (d *Dispatcher) Resubmit(ctx context.Context, id string, fixed appevents.Ca
 func (d *Dispatcher) Discard(ctx context.Context, id string) error {
 	_, err := d.queue.Unbury(ctx, Unburial{ID: id})
 	return err
+}
+
+// ResubmitAll accepts the buried calls again that match says yes to, as they are, and all when match is nil. It returns
+// how many. Calls that cannot be read or are not valid stay, and so do those that are buried while it is at work. It
+// does thousands at a time.
+func (d *Dispatcher) ResubmitAll(ctx context.Context, match func(BuriedCall) bool) (int, error) {
+	return d.unburyAll(ctx, match, func(b *Buried, now time.Time) (u Unburial, ok bool) {
+		call, err := appevents.UnmarshalCall(b.Body)
+		if err != nil {
+			return u, false
+		}
+		item, err := d.item(call, now)
+		item.Key = b.Key
+		return Unburial{ID: b.ID, Again: &item}, err == nil
+	})
+}
+
+// DiscardAll removes the buried calls for good that match says yes to, and all when match is nil. It returns how many.
+// Those that are buried while it is at work stay. It does thousands at a time.
+func (d *Dispatcher) DiscardAll(ctx context.Context, match func(BuriedCall) bool) (int, error) {
+	return d.unburyAll(ctx, match, func(b *Buried, _ time.Time) (Unburial, bool) { return Unburial{ID: b.ID}, true })
+}
+
+func (d *Dispatcher) unburyAll(
+	ctx context.Context, match func(BuriedCall) bool, unburial func(b *Buried, now time.Time) (Unburial, bool),
+) (done int, err error) {
+	begun := time.Now()
+	for page, err := range d.buriedPages(ctx, "") {
+		if err != nil {
+			return done, err
+		}
+		now := time.Now()
+		list := make([]Unburial, 0, len(page))
+		for i := range page {
+			b := &page[i]
+			if b.BuriedAt.After(begun) || match != nil && !match(buriedCall(b)) {
+				continue
+			}
+			if u, ok := unburial(b, now); ok {
+				list = append(list, u)
+			}
+		}
+		if len(list) == 0 {
+			continue
+		}
+		n, err := d.queue.Unbury(ctx, list...)
+		done += n
+		if err != nil && !errors.Is(err, ErrNotFound) { // somebody else was quicker
+			return done, err
+		}
+	}
+	return done, nil
 }

@@ -149,3 +149,66 @@ func TestResubmit_KeepsTheKey(t *testing.T) {
 		require.Equal(t, delivery.KeyOf("key"), leases[0].Key)
 	})
 }
+
+func TestResubmitAll_TakesThoseThatMatchOnce(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, setup{opts: []delivery.Option{delivery.WithMaxAge(time.Second)}})
+		const calls = 1200 // some pages of them
+		for n := range calls {
+			b.submit(fmt.Sprint(n), activity(901+n%2, n+1, fmt.Sprint(n)))
+		}
+		_, err := b.queue.Put(t.Context(), delivery.Item{
+			Lane: "activities/901", Body: []byte("garbage"), Submitted: time.Now(), Expires: time.Now().Add(time.Second),
+		})
+		require.NoError(t, err)
+		after(time.Minute)
+		b.drain()
+		odd := func(c delivery.BuriedCall) bool { return c.Lane == "activities/902" }
+		n, err := b.DiscardAll(t.Context(), func(c delivery.BuriedCall) bool { return odd(c) && c.ID > "9" })
+		require.NoError(t, err)
+		require.Positive(t, n)
+		again, err := b.ResubmitAll(t.Context(), odd)
+		require.NoError(t, err)
+		require.Equal(t, calls/2, n+again)
+		require.EqualValues(t, calls/2+1, b.Stats().Kept)
+
+		b.again()
+		b.run()
+		b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+		require.Len(t, arrived(b.graph), again)
+		again, err = b.ResubmitAll(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, calls/2, again, "what cannot be read stays")
+		b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+		n, err = b.DiscardAll(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		b.stop()
+
+		require.NoError(t, b.queue.Close())
+		_, err = b.ResubmitAll(t.Context(), nil)
+		require.ErrorIs(t, err, delivery.ErrClosed)
+		_, err = b.DiscardAll(t.Context(), nil)
+		require.ErrorIs(t, err, delivery.ErrClosed)
+	})
+}
+
+func TestBuriedFrom_StartsThere(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, setup{opts: []delivery.Option{delivery.WithMaxAge(time.Second)}})
+		for n := range 5 {
+			b.submit(fmt.Sprint(n), activity(901, n+1, "a"))
+		}
+		after(time.Minute)
+		b.drain()
+		all := b.list()
+		var rest []string
+		for call, err := range b.BuriedFrom(t.Context(), all[3].ID) {
+			require.NoError(t, err)
+			rest = append(rest, call.ID)
+		}
+		require.Equal(t, []string{all[3].ID, all[4].ID}, rest)
+	})
+}

@@ -28,7 +28,7 @@ func TestDispatcher_DeliversEachKindOfCall(t *testing.T) {
 		require.Equal(t, map[string]int{"a": 1, "b": 1}, arrived(b.graph))
 		require.Len(t, b.graph.Calls(), 3)
 		s := b.Stats()
-		require.Equal(t, delivery.Stats{Accepted: 3, Delivered: 3, Requests: 3, AsOf: s.AsOf}, s)
+		require.Equal(t, delivery.Stats{Accepted: 3, Delivered: 3, Requests: 3, AsOf: s.AsOf, Progress: s.Progress}, s)
 		require.Equal(t, time.Now(), s.AsOf)
 		b.graph.Check(t)
 		for _, s := range b.outcomes(delivery.Done) {

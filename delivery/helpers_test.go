@@ -82,6 +82,7 @@ func newBench(t *testing.T, s setup) *bench {
 func (b *bench) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel, b.ended = cancel, make(chan error, 1)
+	b.T.Cleanup(cancel) // a test that fails says why, and not that goroutines are left
 	go func() { b.ended <- b.Dispatcher.Run(ctx) }()
 }
 

@@ -42,6 +42,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	writes, stopWrites := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWrites()
 	r := &run{Dispatcher: d, requests: requests, writes: writes}
+	d.figures.running.Store(true)
+	defer d.figures.running.Store(false)
+	d.figures.progressed()
 
 	var workers sync.WaitGroup
 	for range d.workers {
@@ -70,7 +73,12 @@ func (r *run) lease(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		r.figures.leasing.Store(true)
 		leases, err := r.queue.Lease(ctx, limit, nil)
+		r.figures.leasing.Store(false)
+		if len(leases) > 0 {
+			r.figures.progressed()
+		}
 		switch {
 		case err == nil && r.accept(leases):
 			failures = 0

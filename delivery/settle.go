@@ -43,6 +43,7 @@ func (r *run) settle(list []Settlement) error {
 		}
 		switch {
 		case err == nil:
+			r.figures.progressed()
 			return nil
 		case errors.Is(err, ErrLeaseLost):
 			// Whoever holds the calls now settles them.

@@ -22,6 +22,7 @@ type Stats struct {
 
 	Pending     int64     // calls waiting or under way
 	Kept        int64     // buried calls still there to be looked at
+	Dropped     int64     // buried calls the queue let go since, for their age or to make room; only grows
 	PausedLanes int       // lanes that are left alone for now
 	Oldest      time.Time // when the oldest pending call was submitted; zero when none is pending, may be approximate
 
@@ -34,6 +35,14 @@ type Stats struct {
 	Retries   int64 // calls that failed and were put back to be tried again
 	InHand    int64 // calls leased now
 	Unsettled int64 // calls whose outcome could not be written to the queue: they may be sent again
+
+	// Running says that Run is at work, Idle that it waits for the queue to have a call that is due and holds none.
+	Running bool
+	Idle    bool
+
+	// Progress is when this dispatcher last leased a call, had a request accepted or wrote an outcome down, or began to
+	// run; zero before that. A dispatcher that runs, is not idle and makes no progress for minutes hangs.
+	Progress time.Time
 }
 
 // figures are what a dispatcher counts itself.
@@ -42,6 +51,9 @@ type figures struct {
 	retries   atomic.Int64
 	inHand    atomic.Int64
 	unsettled atomic.Int64
+	running   atomic.Bool
+	leasing   atomic.Bool               // Run waits for the queue
+	progress  atomic.Pointer[time.Time] // with its monotonic reading
 
 	mu   sync.Mutex
 	last Stats // the queue's part, as last read
@@ -59,11 +71,22 @@ func (d *Dispatcher) Stats() Stats {
 	if err == nil {
 		f.last = Stats{
 			Accepted: c.Stored + c.Duplicates, Delivered: c.Delivered, Buried: c.Buried, Duplicates: c.Duplicates,
-			Pending: c.Pending, Kept: c.Kept, PausedLanes: c.PausedLanes, Oldest: c.Oldest, AsOf: time.Now(),
+			Pending: c.Pending, Kept: c.Kept, Dropped: c.Dropped, PausedLanes: c.PausedLanes, Oldest: c.Oldest,
+			AsOf: time.Now(),
 		}
 	}
 	s := f.last
 	s.Requests, s.Retries = f.requests.Load(), f.retries.Load()
 	s.InHand, s.Unsettled = f.inHand.Load(), f.unsettled.Load()
+	s.Running, s.Idle = f.running.Load(), f.leasing.Load() && s.InHand == 0
+	if at := f.progress.Load(); at != nil {
+		s.Progress = *at
+	}
 	return s
+}
+
+// progressed notes that something got done.
+func (f *figures) progressed() {
+	now := time.Now()
+	f.progress.Store(&now)
 }

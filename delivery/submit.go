@@ -22,16 +22,27 @@ import (
 // An error that wraps [ErrTooLarge] or [ErrFull] says that the call was not stored. Any other error of the queue, and
 // the context's, leave it open: submit the call again with the same key.
 func (d *Dispatcher) Submit(ctx context.Context, key string, call appevents.Call) error {
-	if key == "" {
-		return invalid("key", appevents.RuleRequired, "must be set: it makes a repeated call be accepted once")
-	}
-	item, err := d.item(call, time.Now())
+	item, err := d.Item(key, call)
 	if err != nil {
 		return err
 	}
-	item.Key = KeyOf(key)
 	_, err = d.queue.Put(ctx, item)
 	return err
+}
+
+// Item returns what [Dispatcher.Submit] stores for a call: validated, with the time of its events, personal data as
+// hashes, and no credential. It is for those who put it into the queue themselves, in a transaction of their own for
+// instance. It refuses what Submit refuses, but for what only the queue can know.
+func (d *Dispatcher) Item(key string, call appevents.Call) (Item, error) {
+	if key == "" {
+		return Item{}, invalid("key", appevents.RuleRequired, "must be set: it makes a repeated call be accepted once")
+	}
+	item, err := d.item(call, time.Now())
+	if err != nil {
+		return Item{}, err
+	}
+	item.Key = KeyOf(key)
+	return item, nil
 }
 
 func invalid(path, rule, message string) error {
