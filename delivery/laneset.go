@@ -13,7 +13,12 @@ type LaneSet struct {
 	mu      sync.RWMutex
 	lanes   map[string]struct{}
 	changed chan struct{}
+	removed uint64   // how many lanes have left it
+	latest  []string // the last of them
 }
+
+// maxLatest bounds how many lanes that left a set are remembered.
+const maxLatest = 1024
 
 // Add puts a lane into the set, and so all lanes below it.
 func (s *LaneSet) Add(lane string) {
@@ -33,6 +38,11 @@ func (s *LaneSet) Remove(lane string) {
 		return
 	}
 	delete(s.lanes, lane)
+	if len(s.latest) == maxLatest {
+		s.latest = slices.Delete(s.latest, 0, maxLatest/2)
+	}
+	s.latest = append(s.latest, lane)
+	s.removed++
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
@@ -69,6 +79,25 @@ func (s *LaneSet) Changed() <-chan struct{} {
 		s.changed = make(chan struct{})
 	}
 	return s.changed
+}
+
+// Removed returns the lanes that have left the set since its n-th removal, and how many removals there were by now. all
+// is true when they are too many to remember: then any lane may have left. With it an engine looks again only at what
+// may have changed.
+func (s *LaneSet) Removed(n uint64) (lanes []string, removed uint64, all bool) {
+	if s == nil {
+		return nil, 0, false
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	switch since := s.removed - n; {
+	case n > s.removed || since > uint64(len(s.latest)):
+		return nil, s.removed, true
+	case since == 0:
+		return nil, s.removed, false
+	default:
+		return slices.Clone(s.latest[uint64(len(s.latest))-since:]), s.removed, false
+	}
 }
 
 // All returns the lanes in the set at this moment, in the order of their names.

@@ -3,11 +3,13 @@ package delivery_test
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/delivery"
 )
 
 func TestPauseLane_RefusesNonsense(t *testing.T) {
@@ -36,6 +38,38 @@ func TestPauseLane_RefusesNonsense(t *testing.T) {
 		if test.path == "lane" {
 			require.ErrorAs(t, b.ResumeLane(t.Context(), test.lane), &invalid, test.name)
 		}
+	}
+}
+
+func TestPauseLane_HoldsALaneUntilItIsResumed(t *testing.T) {
+	t.Parallel()
+	for name, until := range map[string]time.Duration{"without an end": 0, "until a time": 1000 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T) {
+				b := newBench(t, setup{})
+				end := time.Time{}
+				if until != 0 {
+					end = time.Now().Add(until)
+				}
+				require.NoError(t, b.PauseLane(t.Context(), "activities/901", end, "the shop is closed"))
+				b.submit("1", activity(901, 7, "a"))
+				b.submit("2", activity(902, 7, "b"))
+				b.run()
+				after(24 * time.Hour)
+				require.Equal(t, map[string]int{"b": 1}, arrived(b.graph))
+				lanes, err := b.Lanes(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, "activities/901", lanes[0].Lane)
+				require.Equal(t, delivery.LanePaused, lanes[0].State)
+				require.Equal(t, "the shop is closed", lanes[0].Why)
+				require.EqualValues(t, 1, lanes[0].Pending)
+				require.NoError(t, b.ResumeLane(t.Context(), "activities/901"))
+				synctest.Wait()
+				require.Len(t, arrived(b.graph), 2)
+				b.stop()
+			})
+		})
 	}
 }
 

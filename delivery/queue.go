@@ -12,6 +12,13 @@ import (
 // Queue keeps calls until they are delivered. Package memqueue, boltqueue and natsqueue have one each; an engine of
 // your own passes the suite in package queuetest.
 //
+// Times are of this machine, or of the server where the queue has one, and clocks are set: what is due after a while, the
+// retries, pauses and leases, is due after no more than that when the clock was set back meanwhile, also if the queue was
+// closed then.
+//
+// Buried items are kept for 30 days, and take a quarter of the room at most, unless the engine is told otherwise; the
+// oldest are dropped first.
+//
 // A queue is safe for concurrent use. Its methods return [ErrClosed] once it is closed, and a blocked [Queue.Lease]
 // returns with it.
 type Queue interface {
@@ -40,7 +47,8 @@ type Queue interface {
 	// another when its name goes on with a slash. A time that has passed ends the pause. Everyone who shares the queue
 	// observes it; a longer pause that another process began may stay. Leases given out before go on.
 	//
-	// A lane has two pauses, which do not end each other: the dispatchers', and with p.Manual that of a person.
+	// A lane has two pauses, which do not end each other: the dispatchers', and with p.Manual that of a person. Both
+	// outlive the process if the queue does.
 	Pause(ctx context.Context, p Pause) error
 
 	// Lanes returns the lanes that have pending items or a pause, in the order of their names.
@@ -251,7 +259,7 @@ type Counts struct {
 	Pending     int64     // waiting or leased
 	Kept        int64     // buried and still there
 	Dropped     int64     // buried and dropped since to make room, or for their age; only grows
-	PausedLanes int       // pauses that have not ended
+	PausedLanes int       // lanes with a pause that has not ended
 	Oldest      time.Time // when the oldest pending item was submitted, zero when none is; may be approximate
 }
 

@@ -28,6 +28,8 @@ const (
 	defaultCapacity  = 1_000_000
 	defaultLeaseTime = time.Minute
 	defaultWindow    = 48 * time.Hour
+	defaultBuriedAge = 30 * 24 * time.Hour
+	buriedShare      = 4 // buried items take at most a quarter of the capacity
 )
 
 // Option changes a [Queue].
@@ -63,17 +65,41 @@ func WithWindow(d time.Duration) Option {
 	}
 }
 
+// WithBuriedAge sets how long a buried item is kept before it is dropped. Defaults to 30 days. Values below 1 are ignored.
+func WithBuriedAge(d time.Duration) Option {
+	return func(q *Queue) {
+		if d > 0 {
+			q.buriedAge = d
+		}
+	}
+}
+
+// WithBuriedLimit sets how many buried items are kept; then the oldest are dropped for new ones. Defaults to a quarter of
+// the capacity. Values below 1 are ignored.
+func WithBuriedLimit(n int) Option {
+	return func(q *Queue) {
+		if n > 0 {
+			q.buriedLimit = n
+		}
+	}
+}
+
 // Queue is a queue in memory. Make one with [New].
 type Queue struct {
-	capacity  int
-	leaseTime time.Duration
-	window    time.Duration
+	capacity    int
+	leaseTime   time.Duration
+	window      time.Duration
+	buriedAge   time.Duration
+	buriedLimit int
+	now         func() time.Time
 
 	mu      sync.Mutex
 	closed  bool
+	clock   sched.Clock
 	last    uint64
 	items   map[uint64]*entry
-	ready   map[string]*byID // items due, by lane
+	lanes   map[string]*pending // by lane
+	ready   map[string]*byID    // items due, by lane
 	later   byDue
 	turns   sched.Turns
 	holds   sched.Holds
@@ -90,11 +116,38 @@ var _ delivery.Queue = (*Queue)(nil)
 type entry struct {
 	delivery.Item
 	id         uint64
+	gone       bool // settled for good
 	due        time.Time
 	attempts   int
 	firstError string
 	lastError  string
 	begun      bool
+}
+
+// pending are the items of a lane that wait or are leased.
+type pending struct {
+	count int
+	order []*entry // oldest first; those that are gone are skipped
+}
+
+func (p *pending) add(e *entry) {
+	p.count++
+	if len(p.order) > 2*p.count+64 {
+		p.order = slices.DeleteFunc(p.order, func(e *entry) bool { return e.gone })
+	}
+	p.order = append(p.order, e)
+}
+
+// oldest is when the oldest item was submitted; the zero time when there is none.
+func (p *pending) oldest() time.Time {
+	for len(p.order) > 0 && p.order[0].gone {
+		p.order[0] = nil
+		p.order = p.order[1:]
+	}
+	if len(p.order) == 0 {
+		return time.Time{}
+	}
+	return p.order[0].Submitted
 }
 
 type keyAge struct {
@@ -105,8 +158,9 @@ type keyAge struct {
 // New returns an empty queue.
 func New(opts ...Option) *Queue {
 	q := &Queue{
-		capacity: defaultCapacity, leaseTime: defaultLeaseTime, window: defaultWindow,
-		items: make(map[uint64]*entry), ready: make(map[string]*byID), keys: make(map[delivery.Key]struct{}),
+		capacity: defaultCapacity, leaseTime: defaultLeaseTime, window: defaultWindow, buriedAge: defaultBuriedAge,
+		now: time.Now, items: make(map[uint64]*entry), lanes: make(map[string]*pending),
+		ready: make(map[string]*byID), keys: make(map[delivery.Key]struct{}),
 		buried: make(map[uint64]*delivery.Buried),
 	}
 	for _, opt := range opts {
@@ -114,7 +168,31 @@ func New(opts ...Option) *Queue {
 			opt(q)
 		}
 	}
+	if q.buriedLimit == 0 {
+		q.buriedLimit = max(1, q.capacity/buriedShare)
+	}
 	return q
+}
+
+// time reads the clock. When that was set back, what was to happen after a while still does.
+func (q *Queue) time() time.Time {
+	now := q.now()
+	back := q.clock.Read(now)
+	if back == 0 {
+		return now
+	}
+	q.turns.Shift(back)
+	q.holds.Shift(back)
+	for _, e := range q.later {
+		e.due = e.due.Add(-back)
+	}
+	for i := range q.ages {
+		q.ages[i].put = q.ages[i].put.Add(-back)
+	}
+	for _, b := range q.buried {
+		b.BuriedAt = b.BuriedAt.Add(-back)
+	}
+	return now
 }
 
 // Put implements [delivery.Queue].
@@ -127,7 +205,7 @@ func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
 	if q.closed {
 		return false, delivery.ErrClosed
 	}
-	now := time.Now()
+	now := q.time()
 	for len(q.ages) > 0 && now.Sub(q.ages[0].put) >= q.window {
 		q.forgetOldest()
 	}
@@ -135,6 +213,7 @@ func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
 		q.counts.Duplicates++
 		return false, nil
 	}
+	q.dropBuried(now)
 	if len(q.items)+len(q.buried) >= q.capacity {
 		return false, fmt.Errorf("memqueue: %w", delivery.ErrFull)
 	}
@@ -158,6 +237,12 @@ func (q *Queue) add(item delivery.Item) {
 	q.last++
 	e := &entry{Item: item, id: q.last}
 	q.items[e.id] = e
+	lane := q.lanes[e.Lane]
+	if lane == nil {
+		lane = new(pending)
+		q.lanes[e.Lane] = lane
+	}
+	lane.add(e)
 	q.counts.Stored++
 	q.offer(e)
 }
@@ -186,7 +271,7 @@ func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([
 			q.mu.Unlock()
 			return nil, delivery.ErrClosed
 		}
-		now := time.Now()
+		now := q.time()
 		q.wakeUp(now)
 		if lane, ok := q.turns.Next(now, skip); ok {
 			leases := q.lease(lane, max(limit, 1), now)
@@ -194,6 +279,9 @@ func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([
 			return leases, nil
 		}
 		changed, at := q.signal.Changed(), sched.Earliest(q.turns.Wake(now), q.holds.Wake(), q.later.next())
+		if !at.IsZero() {
+			at = time.Now().Add(at.Sub(now))
+		}
 		q.mu.Unlock()
 		if err := sched.Wait(ctx, changed, freed, at); err != nil {
 			return nil, err
@@ -244,11 +332,13 @@ func (q *Queue) Settle(_ context.Context, settlements ...delivery.Settlement) er
 		return delivery.ErrClosed
 	}
 	lost := 0
+	now := q.time()
 	for i := range settlements {
-		if !q.settle(&settlements[i]) {
+		if !q.settle(&settlements[i], now) {
 			lost++
 		}
 	}
+	q.dropBuried(now)
 	if lost > 0 {
 		return fmt.Errorf("memqueue: %d of %d: %w", lost, len(settlements), delivery.ErrLeaseLost)
 	}
@@ -256,7 +346,7 @@ func (q *Queue) Settle(_ context.Context, settlements ...delivery.Settlement) er
 }
 
 // settle reports whether the lease was still good.
-func (q *Queue) settle(s *delivery.Settlement) bool {
+func (q *Queue) settle(s *delivery.Settlement, now time.Time) bool {
 	r, ok := s.Lease.Receipt.(receipt)
 	if !ok {
 		return false
@@ -281,7 +371,7 @@ func (q *Queue) settle(s *delivery.Settlement) bool {
 		q.counts.Delivered++
 	case delivery.Retry:
 		e.failed(s.Error)
-		if e.due = s.At; e.due.After(time.Now()) {
+		if e.due = s.At; e.due.After(now) {
 			heap.Push(&q.later, e)
 			q.signal.Notify() // someone may wait for a later time
 		} else {
@@ -294,7 +384,7 @@ func (q *Queue) settle(s *delivery.Settlement) bool {
 		number := uint64(q.counts.Buried) //nolint:gosec // a count, never negative
 		q.buried[number] = &delivery.Buried{
 			Item: e.Item, ID: strconv.FormatUint(number, 10), Reason: s.Reason, Attempts: e.attempts,
-			FirstError: e.firstError, LastError: e.lastError, BuriedAt: time.Now(),
+			FirstError: e.firstError, LastError: e.lastError, BuriedAt: now,
 		}
 		q.burials = append(q.burials, number)
 	default:
@@ -317,6 +407,12 @@ func (e *entry) failed(text string) {
 // remove takes an item away. When its lease was void it may wait to be leased again.
 func (q *Queue) remove(e *entry, leased bool) {
 	delete(q.items, e.id)
+	e.gone = true
+	if lane := q.lanes[e.Lane]; lane != nil {
+		if lane.count--; lane.count == 0 {
+			delete(q.lanes, e.Lane)
+		}
+	}
 	if leased {
 		return
 	}
@@ -341,10 +437,25 @@ func (q *Queue) Pause(_ context.Context, p delivery.Pause) error {
 	if q.closed {
 		return delivery.ErrClosed
 	}
-	if q.turns.Pause(p.Lane, p.Until, time.Now()) {
+	if q.turns.Set(p, q.time()) {
 		q.signal.Notify()
 	}
 	return nil
+}
+
+// dropBuried drops the oldest buried items that are too many or too old.
+func (q *Queue) dropBuried(now time.Time) {
+	n := 0
+	for _, number := range q.burials {
+		b := q.buried[number]
+		if len(q.buried) <= q.buriedLimit && now.Sub(b.BuriedAt) < q.buriedAge {
+			break
+		}
+		delete(q.buried, number)
+		q.counts.Dropped++
+		n++
+	}
+	q.burials = q.burials[n:]
 }
 
 // Buried implements [delivery.Queue].
@@ -358,6 +469,7 @@ func (q *Queue) Buried(_ context.Context, from string, limit int) ([]delivery.Bu
 	if err != nil {
 		return nil, fmt.Errorf("memqueue: %w", delivery.ErrNotFound)
 	}
+	q.dropBuried(q.time())
 	start, _ := slices.BinarySearch(q.burials, number)
 	var list []delivery.Buried
 	for _, number := range q.burials[start:] {
@@ -376,6 +488,7 @@ func (q *Queue) Unbury(_ context.Context, list ...delivery.Unburial) (done int, 
 	if q.closed {
 		return 0, delivery.ErrClosed
 	}
+	q.dropBuried(q.time())
 	for _, u := range list {
 		number, err := strconv.ParseUint(u.ID, 10, 64)
 		if err != nil || q.buried[number] == nil {
@@ -383,11 +496,16 @@ func (q *Queue) Unbury(_ context.Context, list ...delivery.Unburial) (done int, 
 		}
 		done++
 		delete(q.buried, number)
-		i, _ := slices.BinarySearch(q.burials, number)
-		q.burials = slices.Delete(q.burials, i, i+1)
+		if len(list) == 1 {
+			i, _ := slices.BinarySearch(q.burials, number)
+			q.burials = slices.Delete(q.burials, i, i+1)
+		}
 		if u.Again != nil {
 			q.add(*u.Again)
 		}
+	}
+	if len(list) > 1 {
+		q.burials = slices.DeleteFunc(q.burials, func(n uint64) bool { return q.buried[n] == nil })
 	}
 	if done < len(list) {
 		err = fmt.Errorf("memqueue: %d of %d: %w", len(list)-done, len(list), delivery.ErrNotFound)
@@ -402,20 +520,18 @@ func (q *Queue) Lanes(context.Context) ([]delivery.LaneCounts, error) {
 	if q.closed {
 		return nil, delivery.ErrClosed
 	}
-	now := time.Now()
-	lanes := make(map[string]*delivery.LaneCounts)
-	for _, e := range q.items {
-		c := lanes[e.Lane]
-		if c == nil {
-			c = &delivery.LaneCounts{Lane: e.Lane, PausedUntil: q.turns.PausedUntil(e.Lane, now)}
-			lanes[e.Lane] = c
-		}
-		c.Pending++
-		c.Oldest = sched.Earliest(c.Oldest, e.Submitted)
+	lanes := make(map[string]delivery.LaneCounts, len(q.lanes))
+	for name, p := range q.lanes {
+		lanes[name] = delivery.LaneCounts{Lane: name, Pending: int64(p.count), Oldest: p.oldest()}
+	}
+	for _, p := range q.turns.Pauses(q.time()) {
+		c := lanes[p.Lane]
+		c.Lane, c.PausedUntil, c.Note, c.Manual = p.Lane, p.Until, p.Note, p.Manual
+		lanes[p.Lane] = c
 	}
 	list := make([]delivery.LaneCounts, 0, len(lanes))
 	for _, name := range slices.Sorted(maps.Keys(lanes)) {
-		list = append(list, *lanes[name])
+		list = append(list, lanes[name])
 	}
 	return list, nil
 }
@@ -427,17 +543,13 @@ func (q *Queue) Counts(context.Context) (delivery.Counts, error) {
 	if q.closed {
 		return delivery.Counts{}, delivery.ErrClosed
 	}
+	now := q.time()
+	q.dropBuried(now)
 	counts := q.counts
 	counts.Pending, counts.Kept = int64(len(q.items)), int64(len(q.buried))
-	counts.PausedLanes = q.turns.Paused(time.Now())
-	for _, lane := range q.ready {
-		counts.Oldest = sched.Earliest(counts.Oldest, (*lane)[0].Submitted)
-	}
-	for _, e := range q.later {
-		counts.Oldest = sched.Earliest(counts.Oldest, e.Submitted)
-	}
-	for _, id := range q.holds.IDs() {
-		counts.Oldest = sched.Earliest(counts.Oldest, q.items[id].Submitted)
+	counts.PausedLanes = q.turns.Paused(now)
+	for _, lane := range q.lanes {
+		counts.Oldest = sched.Earliest(counts.Oldest, lane.oldest())
 	}
 	return counts, nil
 }

@@ -18,10 +18,14 @@ func TestQueue_PassesTheSuite(t *testing.T) {
 	t.Parallel()
 	queuetest.Run(t, queuetest.Engine{
 		TakesTurns: true,
+		TakesClock: true,
 		Open: func(t *testing.T, s queuetest.Settings) func() delivery.Queue {
 			t.Helper()
 			return func() delivery.Queue {
-				return memqueue.New(memqueue.WithLeaseTime(s.LeaseTime), memqueue.WithWindow(s.Window))
+				return memqueue.New(
+					memqueue.WithLeaseTime(s.LeaseTime), memqueue.WithWindow(s.Window), memqueue.WithClock(s.Clock),
+					memqueue.WithBuriedAge(s.BuriedAge), memqueue.WithBuriedLimit(s.BuriedLimit),
+				)
 			}
 		},
 	})

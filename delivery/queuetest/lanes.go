@@ -101,6 +101,70 @@ func pauseLong(t *testing.T, b *bench) {
 	b.counted(delivery.Counts{Stored: backlog + 20, Delivered: backlog + 20})
 }
 
+// setPause sets one of the two pauses of a lane.
+func (b *bench) setPause(lane string, until time.Time, note string, manual bool) {
+	b.Helper()
+	if err := b.Pause(b.ctx, delivery.Pause{Lane: lane, Until: until, Note: note, Manual: manual}); err != nil {
+		b.Fatalf("Pause: %v", err)
+	}
+}
+
+func pausesApart(_ *testing.T, b *bench) {
+	b.put("edge/1", 1)
+	soon, late := time.Now().Add(long), time.Now().Add(2*long)
+	b.setPause("edge/1", soon, "throttled", false)
+	b.setPause("edge/1", late, "the shop is closed", true)
+	b.lanesAre(delivery.LaneCounts{
+		Lane: "edge/1", Pending: 1, PausedUntil: late, Note: "the shop is closed", Manual: true,
+	})
+	b.setPause("edge/1", time.Time{}, "", true)
+	b.lanesAre(delivery.LaneCounts{Lane: "edge/1", Pending: 1, PausedUntil: soon, Note: "throttled"})
+	b.nothing() // the dispatchers' pause goes on
+	b.setPause("edge/1", late, "closed again", true)
+	b.setPause("edge/1", time.Time{}, "", false)
+	b.nothing() // and so does a person's
+	b.lanesAre(delivery.LaneCounts{Lane: "edge/1", Pending: 1, PausedUntil: late, Note: "closed again", Manual: true})
+	b.counted(delivery.Counts{Stored: 1, Pending: 1, PausedLanes: 1})
+	b.setPause("edge/1", time.Time{}, "", true)
+	b.lease(1)
+}
+
+func pauseEmpty(_ *testing.T, b *bench) {
+	until := time.Now().Add(long)
+	b.setPause("edge", until, "the edge", false)
+	b.lanesAre(delivery.LaneCounts{Lane: "edge", PausedUntil: until, Note: "the edge"})
+	b.put("edge/1", 1)
+	b.lanesAre(
+		delivery.LaneCounts{Lane: "edge", PausedUntil: until, Note: "the edge"},
+		delivery.LaneCounts{Lane: "edge/1", Pending: 1}, // only a lane's own pause is listed
+	)
+	b.setPause("edge", time.Time{}, "", false)
+	b.lanesAre(delivery.LaneCounts{Lane: "edge/1", Pending: 1})
+}
+
+func reopenNotes(_ *testing.T, b *bench) {
+	b.put("edge/1", 1)
+	b.put("edge/2", 1)
+	until := time.Now().Add(long)
+	b.setPause("edge/1", until, "the shop is closed", true)
+	b.setPause("edge/2", until, "throttled", false)
+	b.setPause("edge/2", until.Add(long), "closed too", true)
+	b.reopen()
+	b.nothing()
+	b.lanesAre(
+		delivery.LaneCounts{Lane: "edge/1", Pending: 1, PausedUntil: until, Note: "the shop is closed", Manual: true},
+		delivery.LaneCounts{Lane: "edge/2", Pending: 1, PausedUntil: until.Add(long), Note: "closed too", Manual: true},
+	)
+	b.setPause("edge/2", time.Time{}, "", true)
+	b.lanesAre(
+		delivery.LaneCounts{Lane: "edge/1", Pending: 1, PausedUntil: until, Note: "the shop is closed", Manual: true},
+		delivery.LaneCounts{Lane: "edge/2", Pending: 1, PausedUntil: until, Note: "throttled"},
+	)
+	b.setPause("edge/1", time.Time{}, "", true)
+	b.lease(1)
+	b.nothing()
+}
+
 func pauseReleased(t *testing.T, b *bench) {
 	b.put("edge/1", 1)
 	l := b.lease(1)[0]

@@ -49,8 +49,9 @@ func closed(t *testing.T, b *bench) {
 	_, lease := b.Lease(b.ctx, 1, nil)
 	_, buried := b.Buried(b.ctx, "", 1)
 	_, counts := b.Counts(b.ctx)
+	_, lanes := b.Lanes(b.ctx)
 	for name, err := range map[string]error{
-		"Put": put, "Lease": lease, "Buried": buried, "Counts": counts,
+		"Put": put, "Lease": lease, "Buried": buried, "Counts": counts, "Lanes": lanes,
 		"Settle": b.Settle(b.ctx, one(l, delivery.Done)),
 		"Pause":  b.Pause(b.ctx, delivery.Pause{Lane: "edge/1", Until: time.Now().Add(long)}),
 		"Unbury": b.unbury(delivery.Unburial{ID: "1"}),

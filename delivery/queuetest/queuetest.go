@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +33,9 @@ type Engine struct {
 	// TakesTurns says that Lease takes turns between lanes.
 	TakesTurns bool
 
+	// TakesClock says that Open honours Settings.Clock. A queue whose times come from a server has no use for it.
+	TakesClock bool
+
 	// CountsDuplicates says that Counts.Duplicates survives opening again.
 	CountsDuplicates bool
 }
@@ -40,13 +44,21 @@ type Engine struct {
 type Settings struct {
 	LeaseTime time.Duration // how long a lease lasts
 	Window    time.Duration // how long a key is remembered
+
+	// How long buried items are kept, and how many. Zero for what the queue does by itself.
+	BuriedAge   time.Duration
+	BuriedLimit int
+
+	// Clock tells the time of day, in the place of time.Now; its times have no monotonic reading, and it can be set
+	// back. Nil for time.Now. See Engine.TakesClock.
+	Clock func() time.Time
 }
 
 const (
 	long  = time.Minute            // longer than any test
 	short = 300 * time.Millisecond // what a test waits for
 	quiet = 100 * time.Millisecond // how long nothing must happen
-	limit = 30 * time.Second       // a test that takes longer has failed
+	limit = 30 * time.Second       // a test that takes longer has failed, one with many items has ten times as long
 )
 
 // Run runs the suite. It takes a few seconds.
@@ -92,6 +104,17 @@ func Run(t *testing.T, e Engine) {
 		{"a pause holds the lanes below it", Settings{}, pauseParent},
 		{"a long paused lane does not hold up the others", Settings{}, pauseLong},
 		{"a released item of a paused lane stays behind", Settings{}, pauseReleased},
+		{"a person's pause and the dispatchers' are apart", Settings{}, pausesApart},
+		{"a pause of a lane without items is listed", Settings{}, pauseEmpty},
+		{"a lane to skip stays behind", Settings{}, skipped},
+		{"the lanes below one to skip stay behind", Settings{}, skippedBelow},
+		{"a lane that need not be skipped any more is looked at at once", Settings{}, skippedNoMore},
+		{"many lanes to skip do not hold up the others", Settings{}, skippedMany},
+		{"lanes are counted", Settings{}, lanesCounted},
+		{"an item from the future is handed out", Settings{}, fromTheFuture},
+		{"buried items are taken away by the dozen", Settings{}, unburyMany},
+		{"too many buried items make room, the oldest first", Settings{BuriedLimit: 5}, buriedLimit},
+		{"a buried item is dropped at its age", Settings{BuriedAge: short}, buriedAge},
 		{"the counts fit together", Settings{}, counts},
 		{"a closed queue says so", Settings{}, closed},
 		{"closing ends a waiting lease", Settings{}, closeWakes},
@@ -106,6 +129,22 @@ func Run(t *testing.T, e Engine) {
 			t.Parallel()
 			turns(t, start(t, e, Settings{}))
 		})
+		t.Run("a short lane behind a very long one has its turn", func(t *testing.T) {
+			t.Parallel()
+			turnsBehindMany(t, start(t, e, Settings{}))
+		})
+	}
+	if e.TakesClock {
+		t.Run("a clock set back delays nothing", func(t *testing.T) {
+			t.Parallel()
+			clockSetBack(t, e, false)
+		})
+	}
+	if e.TakesClock && e.Durable {
+		t.Run("a clock set back while the queue was closed delays nothing", func(t *testing.T) {
+			t.Parallel()
+			clockSetBack(t, e, true)
+		})
 	}
 	if e.Durable {
 		t.Run("a queue opened again holds what it held", func(t *testing.T) {
@@ -115,6 +154,14 @@ func Run(t *testing.T, e Engine) {
 		t.Run("a queue opened again pauses what was paused", func(t *testing.T) {
 			t.Parallel()
 			reopenPaused(t, start(t, e, Settings{}))
+		})
+		t.Run("a queue opened again knows both pauses and their notes", func(t *testing.T) {
+			t.Parallel()
+			reopenNotes(t, start(t, e, Settings{}))
+		})
+		t.Run("a queue opened again knows what it dropped", func(t *testing.T) {
+			t.Parallel()
+			reopenDropped(t, start(t, e, Settings{BuriedLimit: 3}))
 		})
 		t.Run("a begun item says so when the queue is opened again", func(t *testing.T) {
 			t.Parallel()
@@ -164,6 +211,27 @@ func item(lane string, n int) delivery.Item {
 func (b *bench) put(lane string, n int) {
 	b.Helper()
 	b.putItem(item(lane, n))
+}
+
+// putMany puts n items of a lane, many at a time.
+func (b *bench) putMany(lane string, n int) {
+	b.Helper()
+	const atATime = 128
+	var wg sync.WaitGroup
+	for k := range atATime {
+		wg.Go(func() {
+			for i := k; i < n; i += atATime {
+				if added, err := b.Put(b.ctx, item(lane, i)); err != nil || !added {
+					b.Errorf("Put: added %v, error %v", added, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if b.Failed() {
+		b.FailNow()
+	}
 }
 
 func (b *bench) putItem(it delivery.Item) {

@@ -7,124 +7,7 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/appevents/appevents-go/delivery"
 )
-
-// Turns takes turns between the lanes that have something to lease. The zero value is ready.
-type Turns struct {
-	lanes  map[string]*lane
-	ring   []string             // lanes in the order of their turns, each at most once
-	pauses map[string]time.Time // until when, by lane
-}
-
-type lane struct {
-	ready  bool
-	inRing bool
-}
-
-// Ready notes that a lane has something to lease.
-func (t *Turns) Ready(name string) {
-	l := t.lanes[name]
-	if l == nil {
-		if t.lanes == nil {
-			t.lanes = make(map[string]*lane)
-		}
-		l = new(lane)
-		t.lanes[name] = l
-	}
-	l.ready = true
-	if !l.inRing {
-		l.inRing = true
-		t.ring = append(t.ring, name)
-	}
-}
-
-// Empty notes that a lane has nothing to lease.
-func (t *Turns) Empty(name string) {
-	if l := t.lanes[name]; l != nil {
-		l.ready = false
-	}
-}
-
-// Next returns the lane whose turn it is, and false when no lane but those to skip has something to lease now.
-func (t *Turns) Next(now time.Time, skip *delivery.LaneSet) (string, bool) {
-	for range len(t.ring) {
-		name := t.ring[0]
-		t.ring = t.ring[1:]
-		l := t.lanes[name]
-		if !l.ready {
-			delete(t.lanes, name)
-			continue
-		}
-		t.ring = append(t.ring, name)
-		if t.PausedUntil(name, now).IsZero() && !skip.Has(name) {
-			return name, true
-		}
-	}
-	return "", false
-}
-
-// Pause pauses a lane and those below it. It reports whether that let a lane go.
-func (t *Turns) Pause(name string, until, now time.Time) (resumed bool) {
-	before, was := t.pauses[name]
-	if !until.After(now) {
-		delete(t.pauses, name)
-		return was
-	}
-	if t.pauses == nil {
-		t.pauses = make(map[string]time.Time)
-	}
-	t.pauses[name] = until
-	return was && until.Before(before)
-}
-
-// PausedUntil returns until when a lane or one above it is paused, and the zero time when none is.
-func (t *Turns) PausedUntil(name string, now time.Time) time.Time {
-	var latest time.Time
-	if len(t.pauses) == 0 {
-		return latest
-	}
-	for ; name != ""; name = delivery.ParentLane(name) {
-		until, ok := t.pauses[name]
-		switch {
-		case !ok:
-		case !until.After(now):
-			delete(t.pauses, name)
-		case until.After(latest):
-			latest = until
-		}
-	}
-	return latest
-}
-
-// Wake returns when the first of the lanes that only wait for the end of a pause has its turn, and the zero time when
-// none does.
-func (t *Turns) Wake(now time.Time) time.Time {
-	var first time.Time
-	if len(t.pauses) == 0 {
-		return first
-	}
-	for name, l := range t.lanes {
-		if !l.ready {
-			continue
-		}
-		if until := t.PausedUntil(name, now); !until.IsZero() && (first.IsZero() || until.Before(first)) {
-			first = until
-		}
-	}
-	return first
-}
-
-// Paused counts the pauses that have not ended.
-func (t *Turns) Paused(now time.Time) int {
-	for name, until := range t.pauses {
-		if !until.After(now) {
-			delete(t.pauses, name)
-		}
-	}
-	return len(t.pauses)
-}
 
 // Holds are the leases given out, all for the same time. The zero value is ready.
 type Holds struct {
@@ -200,6 +83,13 @@ func (h *Holds) Expire(now time.Time) (over []Held) {
 	}
 }
 
+// Shift moves the end of every lease: the clock was set back by d, and what was to end after a while still does.
+func (h *Holds) Shift(d time.Duration) {
+	for i := range h.ends {
+		h.ends[i].until = h.ends[i].until.Add(-d)
+	}
+}
+
 // IDs returns the items that are leased, in no order.
 func (h *Holds) IDs() []uint64 { return slices.Collect(maps.Keys(h.held)) }
 
@@ -265,4 +155,21 @@ func Earliest(times ...time.Time) time.Time {
 		}
 	}
 	return first
+}
+
+// jump is how far a clock must go back to have been set: smaller steps are waited for.
+const jump = time.Second
+
+// Clock notices when the time of day was set back. A queue reads it before it looks at times, and moves them by what it
+// says: what was to happen after a while still does. The zero value is ready.
+type Clock struct{ last time.Time }
+
+// Read takes the present time and returns by how much the clock was set back since the last reading, mostly 0. Times
+// with a monotonic reading are never set back.
+func (c *Clock) Read(now time.Time) (back time.Duration) {
+	if d := c.last.Sub(now); !c.last.IsZero() && d > jump {
+		back = d
+	}
+	c.last = now
+	return back
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/appevents/appevents-go/delivery"
 	"github.com/appevents/appevents-go/delivery/internal/sched"
 )
 
@@ -72,6 +73,112 @@ func TestTurns_LeaveOutPausedLanes(t *testing.T) {
 	require.Zero(t, turns.Wake(at(10)), "all go again")
 	require.Zero(t, turns.Paused(at(10)))
 	require.NotContains(t, order(&turns, at(10), 6), "none")
+}
+
+func TestTurns_LeaveOutLanesToSkip(t *testing.T) {
+	t.Parallel()
+	var (
+		turns       sched.Turns
+		skip, other delivery.LaneSet
+	)
+	next := func(set *delivery.LaneSet) string {
+		name, _ := turns.Next(start, set)
+		return name
+	}
+	for _, name := range []string{"edge", "edge/1", "edge/1/x", "edge/2"} {
+		turns.Ready(name)
+	}
+	skip.Add("edge/1")
+	require.Equal(t, []string{"edge", "edge/2", "edge"}, []string{next(&skip), next(&skip), next(&skip)})
+	require.Equal(t, []string{"edge/2", "edge", "edge/1", "edge/1/x"}, []string{
+		next(&other), next(&other), next(&other), next(&other),
+	}, "another set skips nothing")
+	require.Equal(t, []string{"edge/2", "edge", "edge/2"}, []string{next(&skip), next(&skip), next(&skip)})
+	skip.Remove("edge/1")
+	require.ElementsMatch(t, []string{"edge", "edge/2", "edge/1", "edge/1/x"}, []string{
+		next(&skip), next(&skip), next(&skip), next(&skip),
+	}, "those below it come back too")
+	skip.Add("edge")
+	require.Empty(t, next(&skip))
+	turns.Pause("edge/2", at(10), start)
+	for n := range 3000 { // more than a set remembers
+		skip.Add(fmt.Sprint("other/", n))
+		skip.Remove(fmt.Sprint("other/", n))
+	}
+	require.Empty(t, next(&skip))
+	skip.Remove("edge")
+	require.ElementsMatch(t, []string{"edge", "edge/1", "edge/1/x"}, []string{next(&skip), next(&skip), next(&skip)})
+	require.Equal(t, at(10), turns.Wake(start), "one waits for the end of a pause now")
+}
+
+func TestTurns_KeepAPersonsPauseApart(t *testing.T) {
+	t.Parallel()
+	var turns sched.Turns
+	turns.Ready("a")
+	require.False(t, turns.Set(delivery.Pause{Lane: "a", Until: at(10), Note: "throttled"}, start))
+	require.False(t, turns.Set(delivery.Pause{Lane: "a", Until: at(5), Note: "closed", Manual: true}, start))
+	require.Equal(t, "throttled", turns.Pauses(start)[0].Note, "the one that lasts longest")
+	require.True(t, turns.Set(delivery.Pause{Lane: "a"}, start))
+	require.Equal(t, "closed", turns.Pauses(start)[0].Note)
+	require.Equal(t, 1, turns.Paused(start))
+	require.Equal(t, []string{"none"}, order(&turns, at(4), 1))
+	require.Equal(t, at(5), turns.Wake(at(4)))
+	require.Equal(t, []string{"a"}, order(&turns, at(5), 1))
+	require.Empty(t, turns.Pauses(at(5)))
+}
+
+func TestShift_KeepsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	var (
+		turns sched.Turns
+		holds sched.Holds
+		clock sched.Clock
+	)
+	turns.Ready("a")
+	turns.Pause("a", at(10), start)
+	holds.Hold(1, "a", at(20))
+	require.Zero(t, clock.Read(start))
+	require.Zero(t, clock.Read(at(5)))
+	require.Zero(t, clock.Read(at(4)), "a step that is small is waited for")
+	back := clock.Read(at(-3600))
+	require.Equal(t, 3604*time.Second, back)
+	turns.Shift(back)
+	holds.Shift(back)
+	require.Equal(t, []string{"none"}, order(&turns, at(-3600), 1))
+	require.Equal(t, at(10-3604), turns.Wake(at(-3600)))
+	require.Equal(t, at(20-3604), holds.Wake())
+	require.Equal(t, []string{"a"}, order(&turns, at(10-3604), 1))
+}
+
+// A lease cycle costs the same whether 20,000 lanes are paused, skipped or neither.
+func BenchmarkTurns_Next(b *testing.B) {
+	const lanes = 20_000
+	for _, test := range []string{"none", "paused", "skipped"} {
+		b.Run(test, func(b *testing.B) {
+			var (
+				turns sched.Turns
+				skip  delivery.LaneSet
+			)
+			turns.Ready("other/1")
+			for n := range lanes {
+				name := fmt.Sprint("edge/", n)
+				turns.Ready(name)
+				switch test {
+				case "paused":
+					turns.Pause(name, at(3600+n), start)
+				case "skipped":
+					skip.Add(name)
+				}
+			}
+			turns.Next(start, &skip)
+			for b.Loop() {
+				name, ok := turns.Next(start, &skip)
+				if !ok || turns.Wake(start).IsZero() == (test == "paused") {
+					b.Fatal(name)
+				}
+			}
+		})
+	}
 }
 
 func TestTurns_WakeOnlyForLanesThatWait(t *testing.T) {
