@@ -35,7 +35,7 @@ func TestBuried_CanBeInspectedResubmittedAndDiscarded(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		b := newBench(t, setup{})
-		b.graph.Inject(graphtest.Transient, graphtest.Times(3, graphtest.MissingPermission))
+		b.graph.Inject(graphtest.Transient, graphtest.Times(3, graphtest.Error(100, 0)))
 		submitted := time.Now()
 		for n := range 3 {
 			b.submit(fmt.Sprint(n), activity(901, n+1, fmt.Sprint("event", n)))
@@ -47,7 +47,7 @@ func TestBuried_CanBeInspectedResubmittedAndDiscarded(t *testing.T) {
 		for _, call := range all {
 			require.Equal(t, "activities/901", call.Lane)
 			require.Equal(t, delivery.ReasonRefused, call.Reason)
-			require.Contains(t, call.LastError, "graph error 200")
+			require.Contains(t, call.LastError, "graph error 100")
 			require.Equal(t, submitted, call.Submitted)
 			require.False(t, call.BuriedAt.Before(submitted))
 			most = max(most, call.Attempts)
@@ -57,7 +57,7 @@ func TestBuried_CanBeInspectedResubmittedAndDiscarded(t *testing.T) {
 		}
 		require.Equal(t, 2, most)
 
-		// The permission was granted: one goes again as it is, one fixed, one not at all.
+		// Graph takes it now: one goes again as it is, one fixed, one not at all.
 		b.again()
 		fixed := *all[1].Call.(*appevents.Activity)
 		fixed.Events = []appevents.Event{event("fixed")}
@@ -83,7 +83,7 @@ func TestResubmit_ValidatesTheFix(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		b := newBench(t, setup{})
-		b.graph.Inject(graphtest.MissingPermission)
+		b.graph.Inject(graphtest.Error(100, 0))
 		b.submit("1", activity(901, 7, "a"))
 		b.drain()
 		var invalid *appevents.ValidationError
@@ -137,7 +137,7 @@ func TestResubmit_KeepsTheKey(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		b := newBench(t, setup{})
-		b.graph.Inject(graphtest.MissingPermission)
+		b.graph.Inject(graphtest.Error(100, 0))
 		b.submit("key", activity(901, 7, "a"))
 		b.drain()
 		require.NoError(t, b.Resubmit(t.Context(), b.list()[0].ID, nil))

@@ -13,21 +13,20 @@ import (
 type class uint8
 
 const (
-	classNone      class = iota // it did not fail
-	classContent                // refused for what it holds: one event may be to blame
-	classExpired                // too old
-	classFinal                  // refused whatever it holds: a permission is missing, the edge is gone
-	classUnclear                // refused without a reason that says more: it may pass later
-	classTrouble                // not sent, or refused because of trouble at Graph
-	classUnknown                // it may have been received
-	classThrottled              // too many calls
-	classPolicy                 // blocked for breaking a policy
-	classToken                  // the token was not accepted, or there is none
-	classStopped                // not sent because we stopped
+	classNone       class = iota // it did not fail
+	classContent                 // refused for what it holds: one event may be to blame
+	classExpired                 // too old
+	classFinal                   // refused whatever it holds: the edge is gone
+	classUnclear                 // refused without a reason that says more: it may pass later
+	classPermission              // a permission is missing, or the Page or dataset was not found
+	classPanic                   // code of others panicked on the way
+	classTrouble                 // not sent, or refused because of trouble at Graph
+	classUnknown                 // it may have been received
+	classThrottled               // too many calls
+	classPolicy                  // blocked for breaking a policy
+	classToken                   // the token was not accepted, or there is none
+	classStopped                 // not sent because we stopped
 )
-
-// maxUnclear is how many unclear refusals are taken for trouble before they are taken for an answer.
-const maxUnclear = 5
 
 // classify says what the error of a request, which is not nil, means.
 func classify(err error) class {
@@ -45,9 +44,10 @@ func classify(err error) class {
 		return classToken
 	case errors.Is(err, appevents.ErrUnknownOutcome):
 		return classUnknown
-	case errors.Is(err, appevents.ErrRetired), errors.Is(err, appevents.ErrPermission),
-		errors.Is(err, appevents.ErrNotFound):
+	case errors.Is(err, appevents.ErrRetired):
 		return classFinal
+	case errors.Is(err, appevents.ErrPermission), errors.Is(err, appevents.ErrNotFound):
+		return classPermission
 	case outcome == appevents.OutcomeNotSent && errors.Is(err, context.Canceled):
 		return classStopped
 	case outcome == appevents.OutcomeNotSent, errors.Is(err, appevents.ErrTransient):
@@ -65,15 +65,18 @@ func classify(err error) class {
 	}
 }
 
-// holdsUpLane reports whether the lane has to wait after a failure of this class.
-func (c class) holdsUpLane() bool {
+// aboutLane reports whether a failure of this class says something about the lane, and the call may pass later.
+func (c class) aboutLane() bool {
 	switch c {
-	case classUnclear, classTrouble, classUnknown, classThrottled, classPolicy, classToken:
+	case classUnclear, classTrouble, classUnknown, classThrottled, classPolicy, classToken, classPermission, classPanic:
 		return true
 	default:
 		return false
 	}
 }
+
+// suspicious reports whether the call may be to blame for a failure of this class, if others get through.
+func (c class) suspicious() bool { return c == classUnclear || c == classPermission }
 
 // maxErrorText bounds the error texts that are stored.
 const maxErrorText = 1 << 10

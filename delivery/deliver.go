@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
+	"runtime/debug"
 	"time"
 
 	"github.com/appevents/appevents-go"
@@ -14,6 +14,9 @@ import (
 // maxExtra bounds the requests that isolating refused events may take beyond those that sending them took. What they do
 // not suffice for is sent again, without the events that were accepted or buried meanwhile.
 const maxExtra = 40
+
+// patience is how many attempts of a call are made with the lane in mind that may be back soon: about an hour's.
+const patience = 90
 
 // fate is what became of one event.
 type fate struct {
@@ -33,9 +36,12 @@ type job struct {
 	ctx      context.Context
 	budget   int
 	answered bool  // Graph answered, whatever it said
-	class    class // what holds up the lane, or classNone
+	accepted bool  // and took something
+	class    class // what stopped it, or classNone
 	err      error
-	token    string // fingerprint of the one that was sent
+	token    tokenOf       // the one that was sent
+	under    [2]int        // the events of the request under way
+	took     time.Duration // of the last request
 }
 
 // deliver sends a batch and settles it.
@@ -51,12 +57,40 @@ func (r *run) deliver(b *batch) {
 	j := &job{run: r, batch: b, ctx: ctx}
 	calls, aside := j.screen(now)
 	r.conclude(aside)
-	if len(calls) > 0 && j.ready(calls) {
-		for lo := 0; lo < len(j.fates); lo += j.load.max {
-			j.try(lo, min(lo+j.load.max, len(j.fates)))
-		}
+	if len(calls) > 0 {
+		j.send(calls)
 	}
 	j.finish()
+}
+
+// send makes the requests. A panic of what they need counts as a failure.
+func (j *job) send(calls []appevents.Call) {
+	defer func() {
+		if v := recover(); v != nil {
+			j.panicked()
+		}
+	}()
+	if !j.ready(calls) {
+		return
+	}
+	for lo := 0; lo < len(j.fates); lo += j.load.max {
+		j.try(lo, min(lo+j.load.max, len(j.fates)))
+	}
+}
+
+// panicked blames the request under way, or all when there is none yet. The value of the panic is not repeated: it may
+// hold a token.
+func (j *job) panicked() {
+	j.log(slog.LevelError, "delivery: code that a request needs panicked", slog.String("lane", j.batch.lane),
+		slog.String("stack", string(debug.Stack())))
+	j.class, j.err = classPanic, errPanicked
+	lo, hi := j.under[0], j.under[1]
+	if hi == 0 {
+		hi = len(j.fates)
+	}
+	for i := lo; i < hi; i++ {
+		j.fates[i] = fate{tried: true, class: classPanic, err: errPanicked}
+	}
 }
 
 // screen decodes the calls of the batch and sets aside those that must not be sent any more.
@@ -67,7 +101,7 @@ func (j *job) screen(now time.Time) (calls []appevents.Call, aside []conclusion)
 				Lease: l, Verdict: Bury, Reason: reason, Error: errorText(err),
 			}})
 		}
-		if !l.Expires.IsZero() && !now.Before(l.Expires) {
+		if expired(l, now) {
 			bury(ReasonExpired, nil)
 			continue
 		}
@@ -86,8 +120,9 @@ func (j *job) screen(now time.Time) (calls []appevents.Call, aside []conclusion)
 }
 
 var (
-	errBegun = errors.New("delivery: who sent it stopped before an answer came")
-	errEmpty = errors.New("delivery: the stored call holds no events")
+	errBegun    = errors.New("delivery: who sent it stopped before an answer came")
+	errEmpty    = errors.New("delivery: the stored call holds no events")
+	errPanicked = errors.New("delivery: the token source, the HTTP transport, an observer or a log handler panicked")
 )
 
 // ready prepares the requests. It reports false when none must be made now.
@@ -99,11 +134,8 @@ func (j *job) ready(calls []appevents.Call) bool {
 	j.budget = maxExtra + (len(j.fates)+j.load.max-1)/j.load.max
 
 	// The error of a token source that fails is left for the request to report.
-	token, err := bridge.Of(j.client).TokenFingerprint(j.ctx, calls[0])
-	if j.token = token; err == nil && j.hand.refused(tokenLane(j.batch.lane), token) {
-		j.class = classToken
-		return false
-	}
+	j.token.scope, j.token.call = calls[0].Scope(), calls[0]
+	j.token.fingerprint, _ = bridge.Of(j.client).TokenFingerprint(j.ctx, calls[0])
 	if j.policy == AtMostOnce {
 		begin := make([]Settlement, len(j.leases))
 		for i, l := range j.leases {
@@ -120,14 +152,20 @@ func (j *job) try(lo, hi int) {
 		return
 	}
 	j.budget--
-	requests, failures, err := j.load.send(j.ctx, lo, hi)
-	j.figures.requests.Add(int64(requests))
+	j.under = [2]int{lo, hi}
+	begun := time.Now()
+	answer := j.load.send(j.ctx, lo, hi)
+	j.took = time.Since(begun)
+	j.figures.requests.Add(int64(answer.requests))
+	j.hand.observe(j.batch.node, answer.usage, time.Now())
+	err := answer.err
 	if err == nil {
-		j.answered = j.answered || len(failures) < hi-lo
+		j.accepted = j.accepted || len(answer.failures) < hi-lo
+		j.answered = j.answered || j.accepted
 		for i := lo; i < hi; i++ {
 			j.fates[i] = fate{tried: true}
 		}
-		for _, f := range failures {
+		for _, f := range answer.failures {
 			j.fates[f.index] = fate{tried: true, class: j.weigh(f.class, f.index, f.index+1), err: f.err}
 			j.note(j.fates[f.index])
 		}
@@ -149,10 +187,15 @@ func (j *job) try(lo, hi int) {
 	}
 }
 
-// weigh takes an unclear refusal for an answer when it came again and again.
+// weigh holds a refusal against the call when it came again and again while others got through.
 func (j *job) weigh(c class, lo, hi int) class {
-	if c == classUnclear && j.attempts(lo, hi) >= maxUnclear {
-		return classContent
+	if !c.suspicious() {
+		return c
+	}
+	for _, owner := range j.load.owners[lo:hi] {
+		if j.hand.strikesOf(j.leases[owner]).against >= maxStrikes {
+			return classContent
+		}
 	}
 	return c
 }
@@ -162,34 +205,37 @@ func (j *job) note(f fate) {
 	if appevents.OutcomeOf(f.err) == appevents.OutcomeRefused {
 		j.answered = true
 	}
-	if f.class.holdsUpLane() {
+	if f.class.aboutLane() {
 		j.class, j.err = f.class, f.err
 	}
 }
 
-// attempts is the most attempts a call of these events had before.
-func (j *job) attempts(lo, hi int) int {
-	most := 0
-	for _, owner := range j.load.owners[lo:hi] {
-		most = max(most, j.leases[owner].Attempts)
+// result is how it went, as far as the lane is concerned; nil when nothing was found out.
+func (j *job) result() *result {
+	if j.class == classNone && !j.answered {
+		return nil
 	}
-	return most
+	r := &result{class: j.class, accepted: j.accepted, took: j.took, token: j.token, why: errorText(j.err)}
+	var (
+		graph *appevents.GraphError
+		call  *appevents.CallError
+	)
+	if errors.As(j.err, &graph) {
+		r.asked, r.code = graph.RetryAfter, graph.Code
+	}
+	if errors.As(j.err, &call) {
+		r.unsent = call.Outcome == appevents.OutcomeNotSent && call.Attempts > 0
+	}
+	return r
 }
 
 // finish settles the calls and decides about the lane.
 func (j *job) finish() {
 	now, random := time.Now(), jitter()
-	var until time.Time
-	switch {
-	case j.class != classNone:
-		until = j.holdUp(now, random)
-	case j.answered:
-		for _, lane := range j.hand.recovered(j.batch.probes) {
-			j.pause(lane)
-			j.log(slog.LevelInfo, "delivery: lane goes again", slog.String("lane", lane))
-		}
-	default:
-		j.unproven(j.batch)
+	c, back := j.hand.done(j.batch, j.result(), now)
+	until := j.tell(c, now)
+	for _, b := range back {
+		j.giveBack(b)
 	}
 	list := make([]conclusion, len(j.leases))
 	lo := 0
@@ -202,57 +248,35 @@ func (j *job) finish() {
 		lo = hi
 	}
 	j.conclude(list)
-	j.hand.settled(j.batch.leases)
+	j.hand.settled(j.batch.node, j.batch.leases)
 }
 
-// holdUp pauses the lanes that the failure concerns and returns until when.
-func (j *job) holdUp(now time.Time, random float64) (until time.Time) {
-	lanes := []string{j.batch.lane}
-	var delay func(failures int) time.Duration
-	switch j.class {
-	case classThrottled:
-		lanes, delay = throttledLanes(j.batch.lane, j.err), asked(j.err, throttleDelay, maxThrottleDelay, random)
-	case classPolicy:
-		delay = asked(j.err, policyDelay, maxPolicyDelay, random)
-	case classToken:
-		lanes = []string{tokenLane(j.batch.lane)}
-	default:
-		delay = func(n int) time.Duration { return backoff(j.minDelay, min(j.maxDelay, maxLaneDelay), n, random) }
+// tell tells the queue and the log what changed about lanes. It returns until when the longest wait of them lasts.
+func (r *run) tell(c change, now time.Time) (until time.Time) {
+	for _, n := range c.stopped {
+		s := r.hand.look(n, now)
+		if s.hold != classNone {
+			until = latest(until, s.until)
+			r.pause(n)
+		}
+		if s.hold == classNone && !s.opened.Equal(now) {
+			continue // another probe that failed
+		}
+		message := "delivery: lane paused"
+		if s.hold == classPermission {
+			message = "delivery: lane paused: a permission is missing, or the Page or dataset was not found"
+		}
+		r.log(slog.LevelWarn, message, slog.String("lane", n.name), slog.Time("until", s.until),
+			slog.String("error", s.why))
 	}
-	for _, lane := range j.batch.probes {
-		if !slices.Contains(lanes, lane) {
-			lanes = append(lanes, lane)
+	for _, n := range c.goes {
+		if s := r.hand.look(n, now); s.hold != classNone || s.open {
+			continue
 		}
-	}
-	for _, lane := range lanes {
-		var end time.Time
-		if delay == nil {
-			end = j.hand.refusedToken(lane, j.token, now, random)
-		} else {
-			end = j.hand.trouble(lane, now, delay)
-		}
-		if end.After(until) {
-			until = end
-		}
-		j.pause(lane)
-		if j.err != nil {
-			j.log(slog.LevelWarn, "delivery: lane paused", slog.String("lane", lane), slog.Time("until", end),
-				slog.String("error", j.err.Error()))
-		}
-		for _, b := range j.hand.withdraw(lane) {
-			j.giveBack(b)
-		}
+		r.pause(n)
+		r.log(slog.LevelInfo, "delivery: lane goes again", slog.String("lane", n.name))
 	}
 	return until
-}
-
-// asked is the wait Graph asked for, or a growing one when it named none.
-func asked(err error, first, longest time.Duration, random float64) func(int) time.Duration {
-	var graph *appevents.GraphError
-	if errors.As(err, &graph) && graph.RetryAfter > 0 {
-		return func(int) time.Duration { return graph.RetryAfter }
-	}
-	return func(n int) time.Duration { return max(first, backoff(first, longest, n+1, random)) }
 }
 
 // conclusion says what becomes of the n-th call, whose events are those from lo to hi.
@@ -291,8 +315,10 @@ func (j *job) conclusion(n, lo, hi int, now, until time.Time, random float64) co
 	switch {
 	case len(keep) == 0 && lo < hi:
 		return c
-	case class == classUnknown && j.policy == AtMostOnce:
+	case j.policy == AtMostOnce && (class == classUnknown || class == classPanic && j.under[1] > 0):
 		c.Verdict, c.Reason, c.err = Bury, ReasonUnknown, failed
+	case failed != nil && j.hand.strike(l, class):
+		c.Verdict, c.Reason, c.err = Bury, ReasonPanicked, failed
 	case failed != nil:
 		c.Verdict, c.At, c.err = Retry, j.retryAt(l, class, now, until, random), failed
 	case !waiting:
@@ -320,14 +346,25 @@ func (j *job) conclusion(n, lo, hi int, now, until time.Time, random float64) co
 	return c
 }
 
-// retryAt is when a call that failed is due again. Its lane may be paused for longer.
+// retryAt is when a call that failed is due again. Its lane may wait for longer.
 func (j *job) retryAt(l *Lease, c class, now, until time.Time, random float64) time.Time {
 	switch {
 	case j.requests.Err() != nil || c == classToken:
 		return time.Time{}
 	case c == classThrottled || c == classPolicy:
 		return until
-	default:
-		return now.Add(backoff(j.minDelay, j.maxDelay, l.Attempts+1, random))
 	}
+	// When the lane waits, the next probe had better be another call, in case this one is to blame. If there is no other,
+	// it should not be long until this one is due.
+	longest := j.maxDelay
+	switch s := j.hand.look(j.batch.node, now); {
+	case s.hold != classNone:
+		return latest(s.until, now).Add(lastProbe)
+	case s.open && l.Attempts < patience:
+		longest = min(longest, max(j.minDelay, 2*lastProbe))
+	}
+	return now.Add(backoff(j.minDelay, longest, l.Attempts+1, random))
 }
+
+// expired reports whether a call is of no use any more.
+func expired(l *Lease, now time.Time) bool { return !l.Expires.IsZero() && !now.Before(l.Expires) }

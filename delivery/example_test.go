@@ -65,7 +65,7 @@ func Example() {
 // What Graph refuses for good is put aside with the reason, to be sent again after a fix.
 func ExampleDispatcher_Buried() {
 	graph := graphtest.New()
-	graph.Inject(graphtest.MissingPermission)
+	graph.Inject(graphtest.Error(100, 2804065)) // the dataset and the Page do not belong together
 	client, err := appevents.New("771", appevents.WithBaseURL(graph.URL), appevents.WithAccessToken("token"),
 		appevents.WithHTTPClient(&http.Client{Transport: graph}))
 	if err != nil {
@@ -99,7 +99,7 @@ func ExampleDispatcher_Buried() {
 			log.Fatal(err)
 		}
 		fmt.Println(call.Lane, call.Reason, call.Attempts)
-		// Somebody has given the token its permission meanwhile.
+		// Somebody has connected the dataset to the Page meanwhile.
 		if err := dispatcher.Resubmit(ctx, call.ID, nil); err != nil && !errors.Is(err, delivery.ErrNotFound) {
 			log.Fatal(err)
 		}

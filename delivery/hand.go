@@ -1,10 +1,14 @@
 package delivery
 
 import (
+	"container/heap"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/appevents/appevents-go"
 )
 
 const (
@@ -13,30 +17,49 @@ const (
 	maxBatch      = 1000     // calls of one batch: what the Conversions API takes
 	maxHandBytes  = 64 << 20 // bytes of leased calls, as far as their sizes can be foreseen
 	mergeAttempts = 2        // failed attempts after which a call travels in smaller and smaller company
+	aheadBatches  = 2        // batches leased for each request that may be under way
 )
 
-// hand holds the leased calls until a worker takes them: merged by group, in turns by lane. It also knows which lanes
-// are in trouble.
+// hand holds the leased calls until a worker takes them: merged by group, in turns by lane, as the health of their lanes
+// allows. It tells the queue which lanes to leave out.
 type hand struct {
 	workers   int
 	maxEvents int
 	floor     int // calls to lease at a time at least: what is not leased cannot be merged
 	figures   *figures
+	skip      LaneSet // lanes to lease nothing of
 
 	mu      sync.Mutex
 	changed sync.Cond
 	closed  bool
 	open    map[Group]*batch // batches that still take calls
-	lanes   map[string][]*batch
-	ring    []string // lanes that have batches, in the order of their turns
-	stuck   int      // settlements the queue does not take
-	waiting int      // batches not yet taken
-	leased  int      // calls, those under way included
+	ring    []*node          // lanes that have batches, in the order of their turns
+	idle    []chan *batch    // workers that wait
+	stuck   int              // settlements the queue does not take
+	waiting int              // batches not yet taken
+	leased  int              // calls, those under way included
 	bytes   int
 	perCall float64 // how many calls a batch got lately
 	perBody int     // how many bytes a call had lately, at least 1
-	states  map[string]*laneState
+	health  *health
+	strikes strikes
+	alarms  alarms
+	alarm   chan struct{} // tells that the next alarm is earlier than before
+	pacers  map[bool]*appevents.Pacer
 }
+
+// seat is what a lane has in the hand. That of an edge counts the batches of its lanes.
+type seat struct {
+	batches []*batch
+	waiting int // batches
+	leased  int // calls
+	bytes   int
+	skipped bool
+	alarm   time.Time // when it is looked at again
+	paused  time.Time // until when, as the queue knows
+}
+
+func (s *seat) inUse() bool { return s.waiting > 0 || s.leased > 0 || s.skipped }
 
 // batch is calls of one group, to travel in one request.
 type batch struct {
@@ -44,8 +67,9 @@ type batch struct {
 	group  Group
 	leases []*Lease
 	since  time.Time
-	limit  int      // calls it may have
-	probes []string // lanes in trouble whose fate this request decides
+	limit  int // calls it may have
+	node   *node
+	ticket *ticket // once it was taken
 }
 
 // until is the end of the first lease to end.
@@ -61,9 +85,10 @@ func (b *batch) until() time.Time {
 
 func newHand(workers, maxEvents int, f *figures) *hand {
 	h := &hand{
-		workers: workers, maxEvents: maxEvents, floor: max(minLease, 8*workers), figures: f, open: make(map[Group]*batch),
-		lanes: make(map[string][]*batch), perCall: 1, perBody: MaxBody,
-		states: make(map[string]*laneState),
+		workers: workers, maxEvents: maxEvents, floor: max(minLease, 2*workers), figures: f,
+		open: make(map[Group]*batch), perCall: 1, perBody: MaxBody, health: newHealth(workers, jitter),
+		alarm: make(chan struct{}, 1), strikes: make(strikes),
+		pacers: map[bool]*appevents.Pacer{false: appevents.NewPacer(), true: appevents.NewPacer()},
 	}
 	h.changed.L = &h.mu
 	return h
@@ -82,7 +107,7 @@ func (h *hand) room(ctx context.Context) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for ctx.Err() == nil {
-		batches := 2*h.workers - h.waiting
+		batches := aheadBatches*h.workers - h.startable()
 		calls := min(h.workers*maxBatch-h.leased, (maxHandBytes-h.bytes+h.perBody-1)/h.perBody)
 		if h.stuck == 0 && batches > 0 && calls > 0 {
 			return min(max(h.floor, int(float64(batches)*h.perCall)), calls, maxLease)
@@ -92,9 +117,25 @@ func (h *hand) room(ctx context.Context) int {
 	return 0
 }
 
-// add takes leased calls in. It returns those that must go back because their lane is paused, and the lanes of which
-// nothing else must be leased: those, and the ones of which a request is about to find out whether they go again.
-func (h *hand) add(leases []*Lease, now time.Time) (back []*Lease, paused []string) {
+// startable counts the batches that wait for a worker, and not for others of their lane.
+func (h *hand) startable() (n int) {
+	if h.waiting < aheadBatches*h.workers {
+		return h.waiting
+	}
+	now := time.Now()
+	probes := 0
+	for _, lane := range h.ring {
+		if lane.probes() {
+			probes++
+		} else {
+			n += min(lane.seat.waiting, aheadBatches*h.health.allowance(lane, now))
+		}
+	}
+	return n + min(probes, max(1, h.workers/probeWorkers))
+}
+
+// add takes leased calls in. It returns those that must go back because their lane waits.
+func (h *hand) add(leases []*Lease, now time.Time) (back []*Lease) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	batches, bytes := 0, 0
@@ -102,22 +143,20 @@ func (h *hand) add(leases []*Lease, now time.Time) (back []*Lease, paused []stri
 		bytes += len(l.Body)
 		b := h.open[l.Group]
 		if l.Group.IsZero() || b == nil || b.lane != l.Lane || len(b.leases) >= min(b.limit, h.limit(l)) {
-			b = &batch{lane: l.Lane, group: l.Group, since: now, limit: maxBatch}
-			if lane := h.admit(b, now, l.Until); lane != "" {
+			n := h.health.node(l.Lane)
+			if !h.admits(n, now) {
 				back = append(back, l)
-				if !slices.Contains(paused, lane) {
-					paused = append(paused, lane)
-				}
+				h.refresh(n, now)
 				continue
 			}
+			b = &batch{lane: l.Lane, group: l.Group, since: now, limit: maxBatch, node: n}
 			batches++
-			paused = append(paused, b.probes...)
-			h.push(b)
+			h.push(b, now)
 		}
 		b.limit = min(b.limit, h.limit(l))
 		b.leases = append(b.leases, l)
-		h.leased++
-		h.bytes += len(l.Body)
+		h.count(b.node, 1, len(l.Body))
+		h.refresh(b.node, now)
 	}
 	if len(leases) > 0 { // larger at once, smaller step by step
 		h.perBody = max(1, bytes/len(leases), h.perBody/2)
@@ -125,9 +164,8 @@ func (h *hand) add(leases []*Lease, now time.Time) (back []*Lease, paused []stri
 	if batches > 0 {
 		h.perCall = 0.7*h.perCall + 0.3*float64(len(leases)-len(back))/float64(batches)
 	}
-	h.figures.inHand.Store(int64(h.leased))
-	h.changed.Broadcast()
-	return back, paused
+	h.moved(now)
+	return back
 }
 
 // limit is how many calls may travel with l. One that failed again and again is separated from the others step by step:
@@ -140,86 +178,245 @@ func (h *hand) limit(l *Lease) int {
 	return max(1, limit>>min(max(l.Attempts-mergeAttempts, 0), 10))
 }
 
-// admit returns the lane whose pause a batch must wait for, or "" when there is none. Then it becomes the probe of
-// lanes in trouble whose pause is over, which takes until the end of its lease at most.
-func (h *hand) admit(b *batch, now, until time.Time) (paused string) {
-	for lane := b.lane; lane != ""; lane = ParentLane(lane) {
-		if s := h.states[lane]; s != nil && (s.probing || s.until.After(now)) {
-			return lane
+// admits reports whether a lane may have another batch wait: one if that is a probe, none if it is left alone.
+func (h *hand) admits(n *node, now time.Time) bool {
+	for s := n; s != nil; s = s.edge {
+		if (s.open || s.hold.class != classNone) && s.seat.waiting > 0 {
+			return false
 		}
 	}
-	for lane := b.lane; lane != ""; lane = ParentLane(lane) {
-		if s := h.states[lane]; s != nil {
-			s.probing, s.until = true, until
-			b.probes = append(b.probes, lane)
-		}
-	}
-	return ""
+	_, blocked := n.blocked(now)
+	return !blocked
 }
 
-// pausedUntil is until when a lane is to be left alone, or a time that is over.
-func (h *hand) pausedUntil(lane string) time.Time {
+// wants reports whether more of a lane, or of the lanes of an edge, should be leased.
+func (h *hand) wants(n *node, now time.Time) bool {
+	_, waits := n.waits(now)
+	switch {
+	case waits:
+		return false
+	case n.open, n.hold.class != classNone:
+		return n.seat.waiting == 0
+	case n.edge == nil: // its lanes have their own word
+		return true
+	case n.seat.waiting == 0:
+		return true
+	case n.seat.waiting >= aheadBatches*h.health.allowance(n, now):
+		return false
+	case h.health.othersWork(n, now):
+		return n.seat.leased < max(maxBatch, h.workers*maxBatch/laneShare) && n.seat.bytes < maxHandBytes/laneShare
+	default:
+		return true
+	}
+}
+
+// refresh tells the queue what to leave out, and when that ends.
+func (h *hand) refresh(n *node, now time.Time) {
+	for s := n; s != nil; s = s.edge {
+		wants := h.wants(s, now)
+		if wants == s.seat.skipped {
+			if s.seat.skipped = !wants; wants {
+				h.skip.Remove(s.name)
+			} else {
+				h.skip.Add(s.name)
+			}
+		}
+		var at time.Time
+		if until, waits := s.waits(now); waits {
+			at = until
+		} else if s.seat.waiting > 0 {
+			at = s.pace.next
+		}
+		if ask := s.hold.askAt; s.hold.class == classToken && !s.hold.asking && (at.IsZero() || ask.Before(at)) {
+			at = ask
+		}
+		h.setAlarm(s, at, now)
+	}
+}
+
+// setAlarm has a lane looked at again.
+func (h *hand) setAlarm(n *node, at, now time.Time) {
+	if !at.After(now) || !n.seat.alarm.IsZero() && !at.Before(n.seat.alarm) {
+		return
+	}
+	n.seat.alarm = at
+	heap.Push(&h.alarms, alarm{at: at, node: n})
+	if h.alarms[0].node == n {
+		select {
+		case h.alarm <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// ring looks at the lanes whose time has come. It returns those whose token is to be asked for, and when to come again.
+func (h *hand) due(now time.Time) (ask []*node, next time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s := h.states[lane]; s != nil {
-		return s.until
+	for len(h.alarms) > 0 {
+		a := h.alarms[0]
+		if a.at.After(now) {
+			next = a.at
+			break
+		}
+		heap.Pop(&h.alarms)
+		if !a.node.seat.alarm.Equal(a.at) {
+			continue // there was an earlier one
+		}
+		a.node.seat.alarm = time.Time{}
+		o := &a.node.hold
+		if o.class == classToken && !o.asking && !o.askAt.After(now) {
+			o.asking = true
+			ask = append(ask, a.node)
+		}
+		h.refresh(a.node, now)
 	}
-	return time.Time{}
+	h.moved(now)
+	return ask, next
 }
 
-func (h *hand) push(b *batch) {
-	if len(h.lanes[b.lane]) == 0 {
-		h.ring = append(h.ring, b.lane)
+// asked notes what the token source said about the token a lane waits for, and reports whether the lane goes again.
+func (h *hand) asked(n *node, fingerprint string, now time.Time) (goes bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := &n.hold
+	if o.class != classToken {
+		return false
 	}
-	h.lanes[b.lane] = append(h.lanes[b.lane], b)
-	h.waiting++
+	o.asking = false
+	o.asks++
+	o.askAt = now.Add(backoff(firstAsk, lastAsk, o.asks+1, 0))
+	if goes = fingerprint != "" && fingerprint != o.token.fingerprint; goes {
+		o.until, o.level = now, 0 // the next request decides
+	}
+	h.refresh(n, now)
+	h.moved(now)
+	return goes
+}
+
+// push adds a batch to those of its lane.
+func (h *hand) push(b *batch, now time.Time) {
+	n := b.node
+	if len(n.seat.batches) == 0 {
+		h.ring = append(h.ring, n)
+	}
+	n.seat.batches = append(n.seat.batches, b)
+	h.wait(n, 1)
+	h.health.sawWork(n, now)
 	if !b.group.IsZero() {
 		h.open[b.group] = b
 	}
 }
 
-// take waits for a batch, and returns nil once the hand is closed.
-func (h *hand) take() *batch {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for (len(h.ring) == 0 || h.stuck > 0) && !h.closed {
-		h.changed.Wait()
+func (h *hand) wait(n *node, batches int) {
+	h.waiting += batches
+	for s := n; s != nil; s = s.edge {
+		s.seat.waiting += batches
 	}
-	if h.closed {
-		return nil
-	}
-	return h.pop()
 }
 
-// pop takes the batch whose turn it is.
-func (h *hand) pop() *batch {
-	lane := h.ring[0]
-	h.ring = h.ring[1:]
-	b := h.lanes[lane][0]
-	if rest := h.lanes[lane][1:]; len(rest) > 0 {
-		h.lanes[lane] = rest
-		h.ring = append(h.ring, lane)
-	} else {
-		delete(h.lanes, lane)
+func (h *hand) count(n *node, calls, bytes int) {
+	h.leased += calls
+	h.bytes += bytes
+	n.seat.leased += calls
+	n.seat.bytes += bytes
+	h.figures.inHand.Store(int64(h.leased))
+}
+
+// take waits for a batch whose lane may send, and returns nil once the hand is closed.
+func (h *hand) take() *batch {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil
 	}
-	if h.open[b.group] == b {
-		delete(h.open, b.group)
-	}
-	h.waiting--
+	turn := make(chan *batch, 1)
+	h.idle = append(h.idle, turn)
+	h.moved(time.Now())
+	h.mu.Unlock()
+	return <-turn
+}
+
+// moved gives idle workers what may be sent by now, and has whoever leases look again.
+func (h *hand) moved(now time.Time) {
 	h.changed.Broadcast()
-	return b
+	for len(h.idle) > 0 && h.stuck == 0 && !h.closed {
+		b := h.next(now)
+		if b == nil {
+			return
+		}
+		last := len(h.idle) - 1
+		h.idle[last] <- b
+		h.idle = h.idle[:last]
+	}
+}
+
+// next takes the batch whose turn it is.
+func (h *hand) next(now time.Time) *batch {
+	for range len(h.ring) {
+		n := h.ring[0]
+		h.ring = h.ring[1:]
+		at, ok := h.health.may(n, now)
+		if !ok {
+			h.ring = append(h.ring, n)
+			h.setAlarm(n, at, now)
+			continue
+		}
+		b := n.seat.batches[0]
+		n.seat.batches = n.seat.batches[1:]
+		if len(n.seat.batches) > 0 {
+			h.ring = append(h.ring, n)
+		}
+		h.wait(n, -1)
+		if h.open[b.group] == b {
+			delete(h.open, b.group)
+		}
+		b.ticket = h.health.start(n, now)
+		h.refresh(n, now)
+		return b
+	}
+	return nil
+}
+
+// done notes how the request of a batch ended; a nil result says that it was not made. It returns what that changed, and
+// the batches that must go back.
+func (h *hand) done(b *batch, r *result, now time.Time) (c change, back []*batch) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if b.ticket == nil {
+		return c, nil
+	}
+	c = h.health.end(b.ticket, now, r)
+	b.ticket = nil
+	for _, n := range c.stopped {
+		back = append(back, h.withdraw(n)...)
+		h.refresh(n, now)
+	}
+	for _, n := range c.goes {
+		h.refresh(n, now)
+	}
+	for n := b.node; n != nil; n = n.edge {
+		if n.paced(now) {
+			back = append(back, h.withdraw(n)...)
+		}
+	}
+	h.refresh(b.node, now)
+	h.moved(now)
+	return c, back
 }
 
 // settled takes calls that were settled out of the account.
-func (h *hand) settled(leases []*Lease) {
+func (h *hand) settled(n *node, leases []*Lease) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.leased -= len(leases)
+	bytes := 0
 	for _, l := range leases {
-		h.bytes -= len(l.Body)
+		bytes += len(l.Body)
 	}
-	h.figures.inHand.Store(int64(h.leased))
-	h.changed.Broadcast()
+	h.count(n, -len(leases), -bytes)
+	now := time.Now()
+	h.refresh(n, now)
+	h.moved(now)
 }
 
 // stick notes that the queue does not take a settlement, and unstick that it does or never will. Until then nothing new
@@ -232,7 +429,7 @@ func (h *hand) addStuck(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stuck += n
-	h.changed.Broadcast()
+	h.moved(time.Now())
 }
 
 // close lets nothing be taken any more and returns the batches that were not.
@@ -241,110 +438,143 @@ func (h *hand) close() (rest []*batch) {
 	defer h.mu.Unlock()
 	h.closed = true
 	for len(h.ring) > 0 {
-		rest = append(rest, h.pop())
+		rest = append(rest, h.withdraw(h.ring[0])...)
 	}
+	for _, turn := range h.idle {
+		turn <- nil
+	}
+	h.idle = nil
 	h.changed.Broadcast()
 	return rest
 }
 
-// withdraw takes the batches that wait out of a lane and those below it.
-func (h *hand) withdraw(lane string) (rest []*batch) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	ring := h.ring[:0:0]
-	for _, name := range h.ring {
-		if !within(name, lane) {
-			ring = append(ring, name)
-			continue
+// withdraw takes the batches that wait out of a lane, and of an edge out of its lanes.
+func (h *hand) withdraw(n *node) (rest []*batch) {
+	h.ring = slices.DeleteFunc(h.ring, func(lane *node) bool {
+		if lane != n && lane.edge != n {
+			return false
 		}
-		for _, b := range h.lanes[name] {
+		for _, b := range lane.seat.batches {
 			if h.open[b.group] == b {
 				delete(h.open, b.group)
 			}
 			rest = append(rest, b)
-			h.waiting--
 		}
-		delete(h.lanes, name)
-	}
-	h.ring = ring
-	h.changed.Broadcast()
+		h.wait(lane, -len(lane.seat.batches))
+		lane.seat.batches = nil
+		return true
+	})
 	return rest
 }
 
-// within reports whether a lane is another or below it.
-func within(lane, above string) bool {
-	return lane == above || len(lane) > len(above) && lane[:len(above)] == above && lane[len(above)] == '/'
-}
-
-// trouble notes that a lane failed and returns until when it is to be left alone. delay says how long for the n-th
-// failure in a row. A pause that lasts longer already is kept.
-func (h *hand) trouble(lane string, now time.Time, delay func(failures int) time.Duration) time.Time {
+// withdrawLane is withdraw for those who do not hold the lock.
+func (h *hand) withdrawLane(name string) []*batch {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.state(lane)
-	if !s.until.After(now) || s.probing {
-		s.failures++ // several requests that fail together are one failure
-		s.until = time.Time{}
+	if n := h.health.nodes[name]; n != nil {
+		return h.withdraw(n)
 	}
-	s.probing, s.waiting = false, false
-	if until := now.Add(delay(s.failures)); until.After(s.until) {
-		s.until = until
-	}
-	return s.until
+	return nil
 }
 
-// refusedToken notes that Graph did not accept a token and returns until when to leave the lane alone.
-func (h *hand) refusedToken(lane, fingerprint string, now time.Time, random float64) time.Time {
+// hurry makes the next request of a lane due. It reports whether the queue has to know.
+func (h *hand) hurry(name string, now time.Time) (held bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.state(lane)
-	if s.waiting && s.token == fingerprint {
-		s.failures++
+	n := h.health.nodes[name]
+	if n == nil {
+		return true // an earlier process may have paused it
+	}
+	n.probeAt = now
+	if held = n.hold.class != classNone; held {
+		n.hold.until, n.seat.paused = now, time.Time{}
+	}
+	h.refresh(n, now)
+	h.moved(now)
+	return held
+}
+
+// pauseOf is the pause of a lane that the queue does not know about yet. What ends in the queue by itself need not be
+// told.
+func (h *hand) pauseOf(n *node) (p Pause, due bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n.hold.class != classNone {
+		p = Pause{Lane: n.name, Until: n.hold.until, Note: n.hold.why}
 	} else {
-		s.failures = 1
+		p = Pause{Lane: n.name}
 	}
-	s.probing, s.waiting, s.token = false, true, fingerprint
-	s.until = now.Add(backoff(tokenDelay, maxTokenDelay, s.failures, random))
-	return s.until
+	if p.Until.Equal(n.seat.paused) {
+		return p, false
+	}
+	n.seat.paused = p.Until
+	return p, true
 }
 
-// refused reports whether a lane waits for another token than this one.
-func (h *hand) refused(lane, fingerprint string) bool {
+// unpaused notes that the queue did not take the word on a lane.
+func (h *hand) unpaused(n *node) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.states[lane]
-	return s != nil && s.waiting && s.token == fingerprint
+	n.seat.paused = time.Time{}
 }
 
-func (h *hand) state(lane string) *laneState {
-	s := h.states[lane]
-	if s == nil {
-		s = new(laneState)
-		h.states[lane] = s
-	}
-	return s
+// view is what others than the hand may know of a lane.
+type view struct {
+	hold   class
+	open   bool
+	opened time.Time
+	until  time.Time
+	why    string
 }
 
-// recovered forgets the trouble of the lanes that a probe found to go again, and returns them.
-func (h *hand) recovered(probes []string) (lanes []string) {
+func (h *hand) look(n *node, now time.Time) view {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, lane := range probes {
-		if s := h.states[lane]; s != nil && s.probing {
-			delete(h.states, lane)
-			lanes = append(lanes, lane)
-		}
+	v := view{hold: n.hold.class, open: n.open, opened: n.opened, why: n.past.lastError}
+	v.until, _ = n.blocked(now)
+	if v.hold != classNone {
+		v.until, v.why = n.hold.until, n.hold.why
 	}
-	return lanes
+	return v
 }
 
-// unproven ends probes that found nothing out: the next call of the lane is the next probe.
-func (h *hand) unproven(probes []string) {
+func (h *hand) tokenScope(n *node) appevents.Scope {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, lane := range probes {
-		if s := h.states[lane]; s != nil && s.probing {
-			s.probing, s.until = false, time.Time{}
-		}
+	return n.hold.token.scope
+}
+
+// observe learns from the usage headers how far apart the requests of a lane should be.
+func (h *hand) observe(n *node, usage appevents.Usage, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	edge, object, _ := strings.Cut(n.name, "/")
+	pacer := h.pacers[edge == laneConversions] // limits of Marketing API calls are apart from the others
+	scope := appevents.Scope{Kind: appevents.ScopePage, ID: appevents.ID(object)}
+	pacer.Observe(context.Background(), appevents.CallInfo{Scope: scope, Usage: usage})
+	n.pace.suggest(pacer.Delay(scope.ID), now)
+	if n.edge != nil {
+		n.edge.pace.suggest(pacer.Delay(""), now)
 	}
+}
+
+// alarm says when a lane is to be looked at again.
+type alarm struct {
+	at   time.Time
+	node *node
+}
+
+// alarms is a heap, the next first.
+type alarms []alarm
+
+func (a alarms) Len() int           { return len(a) }
+func (a alarms) Less(i, j int) bool { return a[i].at.Before(a[j].at) }
+func (a alarms) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
+func (a *alarms) Push(x any)        { *a = append(*a, x.(alarm)) } //nolint:errcheck // of a caller here
+func (a *alarms) Pop() any {
+	old := *a
+	last := old[len(old)-1]
+	old[len(old)-1] = alarm{}
+	*a = old[:len(old)-1]
+	return last
 }

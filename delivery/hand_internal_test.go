@@ -46,7 +46,7 @@ func TestHand_LeasesAsManyAsFit(t *testing.T) {
 					total += len(item.Body)
 					n++
 				}
-				back, _ := h.add(leases, now)
+				back := h.add(leases, now)
 				require.Empty(t, back)
 			}
 			require.Equal(t, total, h.bytes)

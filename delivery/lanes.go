@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"errors"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -16,6 +15,9 @@ const (
 	laneConversions    = "events"
 )
 
+// appObject stands in a lane for the Page of calls that belong to none.
+const appObject = "app"
+
 // laneOf is the lane of a call. Events of a Messenger conversation have one for each Page, although the token is the
 // app's: some limits are the Page's.
 func laneOf(call appevents.Call) string {
@@ -24,13 +26,13 @@ func laneOf(call appevents.Call) string {
 		if c.Thread.PageID != "" {
 			return laneActivities + "/" + string(c.Thread.PageID)
 		}
-		return laneActivities
+		return laneActivities + "/" + appObject
 	case *appevents.PageActivity:
 		return lanePageActivities + "/" + string(c.Thread.PageID)
 	case *appevents.ConversionCall:
 		return laneConversions + "/" + string(c.DatasetID)
 	default:
-		return laneActivities
+		return laneActivities + "/" + appObject
 	}
 }
 
@@ -48,14 +50,10 @@ func tokenLane(lane string) string {
 	return lane
 }
 
-// throttledLanes are the lanes a limit belongs to.
-func throttledLanes(lane string, err error) []string {
-	var graph *appevents.GraphError
-	if !errors.As(err, &graph) {
-		return []string{lane}
-	}
+// throttledLanes are the lanes a limit belongs to, by Graph's code.
+func throttledLanes(lane string, code int) []string {
 	edge, page, _ := strings.Cut(lane, "/")
-	app := graph.Code == 4 || graph.Code == 341 || graph.Code == 613
+	app := code == 4 || code == 341 || code == 613
 	switch {
 	case edge == laneConversions && app: // limits of Marketing API calls are apart from the others
 		return []string{laneConversions}
@@ -63,8 +61,8 @@ func throttledLanes(lane string, err error) []string {
 		return []string{lane}
 	case app:
 		return []string{laneActivities, lanePageActivities}
-	case page != "" &&
-		(graph.Code == 32 || graph.Code == 80001 || graph.Code == 80002 || graph.Code == 80006): // the Page's
+	case page != "" && page != appObject &&
+		(code == 32 || code == 80001 || code == 80002 || code == 80006): // the Page's
 		return []string{laneActivities + "/" + page, lanePageActivities + "/" + page}
 	case edge == laneActivities: // the token's, which is the app's
 		return []string{laneActivities}
@@ -72,23 +70,6 @@ func throttledLanes(lane string, err error) []string {
 		return []string{lane}
 	}
 }
-
-const (
-	// throttleDelay is how long to stay away when Graph named no time; it doubles each time.
-	throttleDelay    = time.Minute
-	maxThrottleDelay = time.Hour
-
-	// policyDelay is the same for a block for breaking a policy: there is no point in hurrying.
-	policyDelay    = time.Hour
-	maxPolicyDelay = 24 * time.Hour
-
-	// A token is looked for again and again, at growing distances.
-	tokenDelay    = time.Second
-	maxTokenDelay = time.Minute
-
-	// maxLaneDelay bounds how long a lane in trouble is left alone: one request finds out whether it still is.
-	maxLaneDelay = time.Minute
-)
 
 // backoff is the wait after the n-th failure in a row: it doubles from first up to longest, and a part of it between
 // none and half is random, as random says between 0 and 1.
@@ -101,12 +82,3 @@ func backoff(first, longest time.Duration, n int, random float64) time.Duration 
 }
 
 func jitter() float64 { return rand.Float64() } //nolint:gosec // jitter needs no secrecy
-
-// laneState is what is known about a lane in trouble. A lane without trouble has none.
-type laneState struct {
-	until    time.Time // paused until then; of a probe, the end of its lease
-	failures int       // in a row
-	probing  bool      // paused no more: one request is under way to see whether it goes again
-	token    string    // fingerprint of the token Graph did not accept; see waiting
-	waiting  bool      // for another token
-}

@@ -132,7 +132,7 @@ func TestDispatcher_ThrottlesTheLaneTheLimitBelongsTo(t *testing.T) {
 	}
 }
 
-func TestDispatcher_WaitsAtLeastAMinuteWhenGraphNamesNoTime(t *testing.T) {
+func TestDispatcher_WaitsLongerEachTimeWhenGraphNamesNoTime(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		b := newBench(t, setup{})
@@ -141,13 +141,13 @@ func TestDispatcher_WaitsAtLeastAMinuteWhenGraphNamesNoTime(t *testing.T) {
 		b.drain()
 		calls := b.graph.Calls()
 		require.Len(t, calls, 4)
-		before := time.Minute
+		before := 5 * time.Second
 		for i := range calls[1:] {
 			gap := calls[i+1].Time.Sub(calls[i].Time)
-			require.GreaterOrEqual(t, gap, before, "waits grow")
-			before = gap
+			require.GreaterOrEqual(t, gap, before, "waits double")
+			require.LessOrEqual(t, gap, before+before/2)
+			before *= 2
 		}
-		require.Greater(t, before, 2*time.Minute)
 	})
 }
 
@@ -207,14 +207,14 @@ func TestDispatcher_TokenTroublePausesThatPageOnly(t *testing.T) {
 				after(time.Second)
 				require.Len(t, arrived(b.graph), 20, "the other Page goes on")
 				refused := b.graph.Count() - 20
-				require.LessOrEqual(t, refused, 16, "at most one for each worker")
+				require.LessOrEqual(t, refused, 2)
 				asked := source.asked.Load()
 				after(time.Hour)
-				require.Equal(t, refused, b.graph.Count()-20, "no call with a token that was refused")
-				require.Less(t, source.asked.Load()-asked, int64(150), "the token source is asked about once a minute")
+				require.LessOrEqual(t, b.graph.Count()-20-refused, 3, "after 1, 5 and 15 minutes")
+				require.Less(t, source.asked.Load()-asked, int64(150), "the token source is asked twice a minute")
 
 				source.set("901", "good-901")
-				after(2 * time.Minute)
+				after(31 * time.Second)
 				require.Len(t, arrived(b.graph), 40)
 				b.stop()
 				b.invariant(b.Stats())
@@ -235,13 +235,16 @@ func TestDispatcher_TokenThatChangesAndIsRefusedAgain(t *testing.T) {
 		b.submit("1", pageActivity(901, 1, "a"))
 		b.run()
 		after(10 * time.Minute)
+		require.Equal(t, 3, b.graph.Count(), "at once, after one minute and after five")
 		source.set("901", "old-2")
-		after(10 * time.Minute)
-		require.Equal(t, 2, b.graph.Count())
+		after(5 * time.Minute)
+		require.Equal(t, 5, b.graph.Count(), "a new one is tried soon, and then as the first")
+		changed := time.Now()
 		source.set("901", "good")
 		b.until(func(s delivery.Stats) bool { return s.Delivered == 1 })
+		require.LessOrEqual(t, time.Since(changed), 31*time.Second)
 		b.stop()
-		require.Equal(t, 3, b.graph.Count())
+		require.Equal(t, 6, b.graph.Count())
 	})
 }
 
@@ -306,7 +309,7 @@ func TestDispatcher_GetsThroughATwoMinuteOutage(t *testing.T) {
 						failed++
 					}
 				}
-				require.Less(t, failed, pages*12, "each lane tries now and then")
+				require.Less(t, failed, pages*25, "each lane tries now and then")
 				require.Zero(t, b.Stats().PausedLanes)
 			})
 		})
@@ -349,7 +352,7 @@ func TestDispatcher_GivesOnlyCallsOfThatLaneBack(t *testing.T) {
 			}
 		}
 		b := newBench(t, setup{queue: queue, opts: []delivery.Option{delivery.WithWorkers(1)}})
-		b.graph.Inject(graphtest.OnPage("901", graphtest.Transient))
+		b.graph.Inject(graphtest.OnPage("901", graphtest.ThrottleFor(time.Minute)))
 		for n := range 20 { // leased together
 			b.submit(fmt.Sprint(n), pageActivity(901+n%2, n+1, fmt.Sprint(n)))
 		}
@@ -385,7 +388,7 @@ func TestDispatcher_DoesNotSpinWhenAQueueHandsOutWhatIsPaused(t *testing.T) {
 }
 
 // Somebody else who shares the queue may let a lane go that is in trouble here.
-func TestDispatcher_PausesAgainWhatAQueueHandsOut(t *testing.T) {
+func TestDispatcher_LeavesOutWhatSomebodyElseLetGo(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		queue := new(recorder).over()
@@ -398,7 +401,7 @@ func TestDispatcher_PausesAgainWhatAQueueHandsOut(t *testing.T) {
 		before := queue.leased()
 		b.submit("2", pageActivity(901, 8, "b"))
 		after(9 * time.Minute)
-		require.Equal(t, before+1, queue.leased(), "it is handed out once, and then no more")
+		require.Equal(t, before, queue.leased(), "it is left out all the same")
 		require.Equal(t, 1, b.graph.Count())
 		b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
 		b.stop()
@@ -441,8 +444,8 @@ func TestDispatcher_TakesTooManyRequestsForALimit(t *testing.T) {
 		b.graph.Inject(graphtest.Reply(http.StatusTooManyRequests, `{"error":{"code":987654,"message":"slow down"}}`))
 		b.submit("1", activity(901, 7, "a"))
 		b.run()
-		after(59 * time.Second)
-		require.Equal(t, 1, b.graph.Count(), "a minute, as Graph named no time")
+		after(4900 * time.Millisecond)
+		require.Equal(t, 1, b.graph.Count(), "five seconds, as Graph named no time")
 		b.until(func(s delivery.Stats) bool { return s.Delivered == 1 })
 		b.stop()
 	})
@@ -474,7 +477,7 @@ func TestDispatcher_LogsWhatTheQueueCannotPause(t *testing.T) {
 		b := newBench(t, setup{queue: queue, opts: []delivery.Option{
 			delivery.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
 		}})
-		b.graph.Inject(graphtest.Transient)
+		b.graph.Inject(graphtest.Error(32, 0))
 		b.submit("1", activity(901, 7, "a"))
 		b.drain()
 		require.Contains(t, log.String(), `msg="delivery: a lane could not be paused" lane=activities/901 error="no quorum"`)
@@ -493,17 +496,19 @@ func TestDispatcher_TokenOfTheAppIsOneForAllPages(t *testing.T) {
 		b.submit("2", activity(902, 7, "b"))
 		b.submit("3", pageActivity(901, 7, "c"))
 		b.submit("4", conversions(5501, "d"))
-		after(time.Hour)
+		after(time.Minute - time.Second)
 		require.Equal(t, map[string]int{"c": 1, "d": 1}, arrived(b.graph))
-		require.Equal(t, 3, b.graph.Count(), "the token that was not accepted is not tried again")
+		require.Equal(t, 3, b.graph.Count(), "the token that was not accepted is not tried again yet")
+		after(10 * time.Second)
+		require.Len(t, arrived(b.graph), 4, "after a minute it is")
 		b.stop()
 	})
 }
 
-// A lane that goes again goes at its full speed.
+// A lane that goes again is at its full speed soon.
 func TestDispatcher_RecoversByOneAnswer(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]graphtest.Fault{"accepted": nil, "refused": graphtest.MissingPermission} {
+	for name, fault := range map[string]graphtest.Fault{"accepted": nil, "refused": graphtest.Error(100, 0)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T) {
@@ -517,7 +522,7 @@ func TestDispatcher_RecoversByOneAnswer(t *testing.T) {
 					b.submit(fmt.Sprint(n), activity(901, 10+n, fmt.Sprint(n)))
 				}
 				b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
-				require.LessOrEqual(t, time.Since(start), 2*time.Second)
+				require.LessOrEqual(t, time.Since(start), 3*time.Second, "two at first, and twice as many each time")
 				b.stop()
 			})
 		})

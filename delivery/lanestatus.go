@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,25 +44,84 @@ type LaneStatus struct {
 	UnderWay    int       // how many it has
 }
 
-// Lanes returns the lanes that have pending calls, a pause, or requests lately, in the order of their names. It asks the
-// queue. The other figures are this dispatcher's: others that share the queue have their own.
+// Lanes returns the lanes that have pending calls, a pause, or requests lately, in the order of their names. An edge is
+// among them, under its name alone, when something holds up all of its lanes. It asks the queue. The other figures are
+// this dispatcher's: others that share the queue have their own.
 func (d *Dispatcher) Lanes(ctx context.Context) ([]LaneStatus, error) {
 	counts, err := d.queue.Lanes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]LaneStatus, 0, len(counts))
+	now := time.Now()
+	list := d.hand.lanes(now)
 	for _, c := range counts {
-		list = append(list, LaneStatus{Lane: c.Lane, Pending: c.Pending, Oldest: c.Oldest, State: LaneOpen})
-		if s := &list[len(list)-1]; !c.PausedUntil.IsZero() {
-			s.State, s.Until, s.Why = LaneProbing, c.PausedUntil, c.Note
-			if c.Manual {
-				s.State = LanePaused
-			}
+		s := list[c.Lane]
+		if s == nil {
+			s = &LaneStatus{Lane: c.Lane, State: LaneOpen, Concurrency: firstLimit}
+			list[c.Lane] = s
+		}
+		s.Pending, s.Oldest = c.Pending, c.Oldest
+		switch {
+		case !c.PausedUntil.After(now):
+		case c.Manual:
+			s.State, s.Until, s.Why = LanePaused, c.PausedUntil, c.Note
+		case s.State == LaneOpen: // by another dispatcher, or an earlier process
+			s.State, s.Until, s.Why = LaneThrottled, c.PausedUntil, c.Note
 		}
 	}
-	slices.SortFunc(list, func(a, b LaneStatus) int { return strings.Compare(a.Lane, b.Lane) })
-	return list, nil
+	names := slices.Sorted(maps.Keys(list))
+	all := make([]LaneStatus, 0, len(names))
+	for _, name := range names {
+		s := list[name]
+		if edge := list[edgeOf(name)]; edge != nil && edge != s && s.State == LaneOpen && edge.State != LaneOpen {
+			s.State, s.Until, s.Why = edge.State, edge.Until, edge.Why
+		}
+		all = append(all, *s)
+	}
+	return all, nil
+}
+
+// lanes is what is known about lanes, but for what the queue knows.
+func (h *hand) lanes(now time.Time) map[string]*LaneStatus {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make(map[string]*LaneStatus, len(h.health.nodes))
+	for name, n := range h.health.nodes {
+		if n.edge == nil && !n.open && n.hold.class == classNone && len(n.starts) == 0 {
+			continue // an edge with nothing to tell
+		}
+		n.past.turn(now)
+		s := &LaneStatus{
+			Lane: name, State: n.state(), LastError: n.past.lastError, LastErrorAt: n.past.lastErrorAt,
+			Requests: n.past.requests[0] + n.past.requests[1], Failures: n.past.failures[0] + n.past.failures[1],
+			Concurrency: h.health.allowance(n, now), UnderWay: len(n.starts),
+		}
+		switch {
+		case n.hold.class != classNone:
+			s.Until, s.Why = n.hold.until, n.hold.why
+		case n.open:
+			s.Until, s.Why = n.probeAt, n.past.lastError
+		}
+		list[name] = s
+	}
+	return list
+}
+
+func (n *node) state() LaneState {
+	switch n.hold.class {
+	case classThrottled:
+		return LaneThrottled
+	case classToken:
+		return LaneToken
+	case classPermission:
+		return LanePermission
+	case classPolicy:
+		return LanePolicy
+	}
+	if n.open {
+		return LaneProbing
+	}
+	return LaneOpen
 }
 
 // maxNote bounds what a person can write about a pause.
@@ -85,7 +145,19 @@ func (d *Dispatcher) PauseLane(ctx context.Context, lane string, until time.Time
 	if len(note) > maxNote {
 		return invalid("note", appevents.RuleLength, "must not exceed 500 bytes")
 	}
-	return d.queue.Pause(ctx, Pause{Lane: lane, Until: until, Note: strings.ToValidUTF8(note, ""), Manual: true})
+	err := d.queue.Pause(ctx, Pause{Lane: lane, Until: until, Note: strings.ToValidUTF8(note, ""), Manual: true})
+	if err != nil {
+		return err
+	}
+	var back []Settlement
+	for _, b := range d.hand.withdrawLane(lane) { // what was leased, and not yet sent
+		back = append(back, release(b.leases)...)
+		defer d.hand.settled(b.node, b.leases)
+	}
+	if len(back) > 0 {
+		_ = d.queue.Settle(ctx, back...) // otherwise their leases end
+	}
+	return nil
 }
 
 // ResumeLane ends a pause of [Dispatcher.PauseLane], and makes the dispatcher look at once whether what else holds the
@@ -94,7 +166,13 @@ func (d *Dispatcher) ResumeLane(ctx context.Context, lane string) error {
 	if err := checkLane(lane); err != nil {
 		return err
 	}
-	return d.queue.Pause(ctx, Pause{Lane: lane, Manual: true})
+	if err := d.queue.Pause(ctx, Pause{Lane: lane, Manual: true}); err != nil {
+		return err
+	}
+	if !d.hand.hurry(lane, time.Now()) {
+		return nil
+	}
+	return d.queue.Pause(ctx, Pause{Lane: lane})
 }
 
 // checkLane refuses what cannot be the name of a lane.
@@ -105,7 +183,7 @@ func checkLane(lane string) error {
 	default:
 		return invalid("lane", appevents.RuleFormat, `must begin with "activities", "page_activities" or "events"`)
 	}
-	if below && !isID(object) {
+	if below && !isID(object) && lane != laneActivities+"/"+appObject {
 		return invalid("lane", appevents.RuleFormat, "must end with the ID of a Page or dataset, in digits")
 	}
 	return nil

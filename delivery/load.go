@@ -14,12 +14,19 @@ type load struct {
 	owners []int // which call each event belongs to
 	max    int   // events per request
 
-	// send makes a request with the events from lo to hi; conversions may take more. Its error is about all of them, its
-	// failures about single ones.
-	send func(ctx context.Context, lo, hi int) (requests int, failures []failure, err error)
+	// send makes a request with the events from lo to hi; conversions may take more.
+	send func(ctx context.Context, lo, hi int) sent
 
 	// part returns the n-th call with only the events of which keep holds the indices.
 	part func(n int, keep []int) appevents.Call
+}
+
+// sent is what became of a request: err is about all of its events, failures about single ones.
+type sent struct {
+	requests int
+	failures []failure
+	usage    appevents.Usage
+	err      error
 }
 
 // failure is what became of one event of a request.
@@ -42,9 +49,8 @@ func newLoad(client *appevents.Client, calls []appevents.Call) *load {
 		}
 		return &load{
 			owners: []int{0}, max: 1,
-			send: func(ctx context.Context, _, _ int) (int, []failure, error) {
-				_, err := client.LogInstall(ctx, first)
-				return 1, nil, err
+			send: func(ctx context.Context, _, _ int) sent {
+				return activitySent(client.LogInstall(ctx, first))
 			},
 			part: func(int, []int) appevents.Call { return first },
 		}
@@ -65,18 +71,32 @@ func eventLoad(client *appevents.Client, calls []appevents.Call) *load {
 		l.own(n, len(events))
 		all = append(all, events...)
 	}
-	l.send = func(ctx context.Context, lo, hi int) (int, []failure, error) {
-		var err error
-		switch merged := withEvents(calls[0], all[lo:hi]).(type) {
-		case *appevents.Activity:
-			_, err = client.LogActivity(ctx, merged)
-		case *appevents.PageActivity:
-			_, err = client.LogPageActivity(ctx, merged)
+	l.send = func(ctx context.Context, lo, hi int) sent {
+		if merged, ok := withEvents(calls[0], all[lo:hi]).(*appevents.PageActivity); ok {
+			return activitySent(client.LogPageActivity(ctx, merged))
 		}
-		return 1, nil, err
+		merged, _ := withEvents(calls[0], all[lo:hi]).(*appevents.Activity)
+		return activitySent(client.LogActivity(ctx, merged))
 	}
 	l.part = func(n int, keep []int) appevents.Call { return withEvents(calls[n], pick(all, keep)) }
 	return l
+}
+
+func activitySent(result *appevents.ActivityResult, err error) sent {
+	s := sent{requests: 1, err: err}
+	if result != nil {
+		s.usage = result.Usage
+	}
+	s.learn(err)
+	return s
+}
+
+// learn takes the usage from an error that has it.
+func (s *sent) learn(err error) {
+	var graph *appevents.GraphError
+	if errors.As(err, &graph) {
+		s.usage = graph.Usage
+	}
 }
 
 // eventsOf returns the events of a call that is about one person, and false for others.
@@ -120,12 +140,14 @@ func conversionLoad(client *appevents.Client, calls []appevents.Call) *load {
 		l.own(n, len(c.Conversions))
 		all, dataset = append(all, c.Conversions...), c.DatasetID
 	}
-	l.send = func(ctx context.Context, lo, hi int) (int, []failure, error) {
+	l.send = func(ctx context.Context, lo, hi int) sent {
 		result, err := client.SendConversions(ctx, string(dataset), all[lo:hi]...)
-		if len(result.Failed) == 0 {
-			return result.Requests, nil, err
+		s := sent{requests: result.Requests, usage: result.Usage, err: err}
+		s.learn(err)
+		if len(result.Failed) > 0 {
+			s.failures, s.err = conversionFailures(result.Failed, all, lo), nil
 		}
-		return result.Requests, conversionFailures(result.Failed, all, lo), nil
+		return s
 	}
 	l.part = func(_ int, keep []int) appevents.Call {
 		return &appevents.ConversionCall{DatasetID: dataset, Conversions: pick(all, keep)}
@@ -146,7 +168,7 @@ func conversionFailures(failed []appevents.ConversionFailure, all []appevents.Co
 		}
 		if unsent(f.Err) {
 			c = classStopped
-		} else if c.holdsUpLane() || c == classFinal {
+		} else if c.aboutLane() || c == classFinal {
 			cause = c
 		}
 		list[i] = failure{index: lo + f.Index, class: c, err: f.Err}

@@ -34,7 +34,7 @@ func (p Policy) String() string {
 }
 
 const (
-	defaultWorkers  = 16
+	defaultWorkers  = 64
 	maxWorkers      = 1024
 	defaultMaxAge   = 7 * 24 * time.Hour
 	defaultMinDelay = time.Second
@@ -62,7 +62,7 @@ func optionError(option, reason string) error {
 	return &appevents.ConfigError{Field: "delivery." + option, Reason: reason}
 }
 
-// WithWorkers sets how many requests are under way at a time at most. Defaults to 16; at most 1,024.
+// WithWorkers sets how many requests are under way at a time at most. Defaults to 64; at most 1,024.
 func WithWorkers(n int) Option {
 	return func(c *config) error {
 		if n < 1 || n > maxWorkers {

@@ -1,7 +1,9 @@
 package delivery_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -131,29 +133,6 @@ func TestDispatcher_SeparatesWhatFailsAgainAndAgain(t *testing.T) {
 	})
 }
 
-func TestDispatcher_BuriesWhatIsRefusedForGood(t *testing.T) {
-	t.Parallel()
-	for name, fault := range map[string]graphtest.Fault{
-		"permission": graphtest.MissingPermission,
-		"not found":  graphtest.Error(100, 33),
-		"unknown":    graphtest.Error(803, 0),
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			bubble(t, func(t *testing.T) {
-				b := newBench(t, setup{client: []appevents.Option{appevents.WithMaxEvents(10)}})
-				b.graph.Inject(fault)
-				b.submit("batch", activity(901, 7, ids("a", 30)...))
-				b.drain()
-				require.Equal(t, 1, b.graph.Count(), "halves would fare no better")
-				require.EqualValues(t, 1, b.Stats().Buried)
-				b.submit("next", activity(901, 7, "next"))
-				require.EqualValues(t, 1, b.Stats().Pending)
-			})
-		})
-	}
-}
-
 func TestDispatcher_ReportsARetiredEdge(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
@@ -166,25 +145,79 @@ func TestDispatcher_ReportsARetiredEdge(t *testing.T) {
 	})
 }
 
-func TestDispatcher_TakesUnclearRefusalsForTroubleAtFirst(t *testing.T) {
+// An unclear refusal, and one for a permission, says nothing about a call as long as nothing else gets through.
+func TestDispatcher_HoldsARefusalAgainstACallIfOthersGetThrough(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T) {
-		b := newBench(t, setup{})
-		b.graph.Inject(graphtest.Times(3, graphtest.False))
-		b.submit("1", activity(901, 7, "a"))
-		b.drain()
-		require.Equal(t, map[string]int{"a": 1}, arrived(b.graph))
+	for name, fault := range map[string]graphtest.Fault{
+		"not success": graphtest.NotSuccess, "false": graphtest.False, "proxy": graphtest.Reply(403, "<html>no</html>"),
+		"permission": graphtest.MissingPermission, "not found": graphtest.Error(803, 0),
+	} {
+		for _, other := range []int{901, 902} {
+			t.Run(fmt.Sprint(name, ", another call of ", other), func(t *testing.T) {
+				t.Parallel()
+				bubble(t, func(t *testing.T) {
+					b := newBench(t, setup{graph: []graphtest.Option{poisoned(fault)}})
+					b.submit("bad", activity(901, 7, "bad"))
+					b.run()
+					after(2 * time.Hour)
+					require.Zero(t, b.Stats().Buried, "nothing else was tried")
+					const others = 40
+					for n := range others {
+						b.submit(fmt.Sprint(n), activity(other, 8, fmt.Sprint("good", n)))
+						after(20 * time.Minute)
+					}
+					b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+					require.Len(t, arrived(b.graph), others)
+					require.EqualValues(t, 1, b.Stats().Buried)
+					require.Equal(t, delivery.ReasonRefused, b.outcomes(delivery.Bury)[0].Reason)
+					b.stop()
+				})
+			})
+		}
+	}
+}
 
-		b.graph.Reset()
-		b.graph.Inject(graphtest.Times(100, graphtest.NotSuccess))
-		again, err := delivery.New(b.client, b.queue)
-		require.NoError(t, err)
-		b.Dispatcher = again
-		b.submit("2", activity(901, 7, "b"))
-		b.drain()
-		require.EqualValues(t, 1, b.Stats().Buried)
-		require.Equal(t, 6, b.graph.Count())
-	})
+func TestDispatcher_WaitsForAPermission(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]graphtest.Fault{
+		"permission": graphtest.MissingPermission, "not visible": graphtest.Error(100, 33), "unknown": graphtest.Error(803, 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T) {
+				start := time.Now()
+				var log bytes.Buffer
+				b := newBench(t, setup{
+					graph: []graphtest.Option{graphtest.WithFaults(func(c graphtest.Call) graphtest.Fault {
+						if c.PageID == "901" && c.Time.Sub(start) < time.Hour {
+							return fault
+						}
+						return nil
+					})},
+					opts: []delivery.Option{delivery.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))},
+				})
+				for n := range 300 {
+					b.submit(fmt.Sprint(n), activity(901, n+1, fmt.Sprint("a", n)))
+				}
+				b.submit("other", activity(902, 1, "other"))
+				b.run()
+				after(10 * time.Minute)
+				require.Equal(t, map[string]int{"other": 1}, arrived(b.graph))
+				require.LessOrEqual(t, b.graph.Count(), 12)
+				lanes, err := b.Lanes(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, delivery.LanePermission, lanes[0].State)
+				require.Contains(t, lanes[0].Why, "graph error")
+				require.True(t, lanes[0].Until.After(time.Now()))
+				require.Contains(t, log.String(), "a permission is missing, or the Page or dataset was not found")
+				after(2*time.Hour - 10*time.Minute)
+				require.Len(t, arrived(b.graph), 301, "at most an hour after it was given back")
+				require.Zero(t, b.Stats().Buried)
+				require.Zero(t, b.Stats().PausedLanes)
+				b.stop()
+			})
+		})
+	}
 }
 
 func TestDispatcher_SettlesUnknownOutcomesByPolicy(t *testing.T) {

@@ -76,8 +76,8 @@ type Item struct {
 	// Key de-duplicates.
 	Key Key
 
-	// Lane is what the call's limits belong to: "activities", or "activities/901" for a conversation with the Page 901,
-	// "page_activities/901", or "events/5501" for the dataset 5501.
+	// Lane is what the call's limits belong to: "activities/901" for a conversation with the Page 901, "activities/app"
+	// for a call without a Page, "page_activities/901", or "events/5501" for the dataset 5501.
 	Lane string
 
 	// Group is equal for calls that may travel in one request. The zero Group travels alone.
@@ -236,14 +236,18 @@ type Reason string
 
 // The reasons for burying a call: there are no others.
 const (
-	// ReasonRefused: Graph refused it for good, for what it holds or for a permission that is missing.
+	// ReasonRefused: Graph refused it for good, for what it holds.
 	ReasonRefused Reason = "refused"
 
-	// ReasonExpired: it could not be delivered in time.
+	// ReasonExpired: it could not be delivered in time. Buried.Attempts says whether it was tried at all.
 	ReasonExpired Reason = "expired"
 
 	// ReasonUnknown: it was sent, no usable answer came, and the policy is [AtMostOnce].
 	ReasonUnknown Reason = "outcome unknown"
+
+	// ReasonPanicked: code it needs panicked three times while it was tried: a token source, an HTTP transport, an
+	// observer or a log handler.
+	ReasonPanicked Reason = "panicked"
 
 	// ReasonUnreadable: the stored call cannot be read, for instance because a newer version wrote it.
 	ReasonUnreadable Reason = "unreadable"

@@ -17,6 +17,10 @@ const (
 	// stopSettleTime bounds how long settling goes on once Run is told to stop and the grace is over.
 	stopSettleTime = 5 * time.Second
 
+	// maxWatch bounds how long lanes are not looked at, maxAsk how long a token source may take.
+	maxWatch = time.Minute
+	maxAsk   = 30 * time.Second
+
 	// A queue that fails is asked again after a growing wait.
 	queueDelay    = 50 * time.Millisecond
 	maxQueueDelay = 5 * time.Second
@@ -50,6 +54,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	for range d.workers {
 		workers.Go(r.work)
 	}
+	var watch sync.WaitGroup
+	watching, stopWatching := context.WithCancel(requests)
+	defer stopWatching()
+	watch.Go(func() { r.watch(watching) })
 	err := r.lease(ctx)
 	for _, cut := range []*time.Timer{
 		time.AfterFunc(d.grace, stopRequests), time.AfterFunc(d.grace+stopSettleTime, stopWrites),
@@ -60,6 +68,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		r.giveBack(b)
 	}
 	workers.Wait()
+	stopWatching()
+	watch.Wait()
 	return err
 }
 
@@ -74,7 +84,7 @@ func (r *run) lease(ctx context.Context) error {
 			return nil
 		}
 		r.figures.leasing.Store(true)
-		leases, err := r.queue.Lease(ctx, limit, nil)
+		leases, err := r.queue.Lease(ctx, limit, &r.hand.skip)
 		r.figures.leasing.Store(false)
 		if len(leases) > 0 {
 			r.figures.progressed()
@@ -97,17 +107,54 @@ func (r *run) lease(ctx context.Context) error {
 	}
 }
 
-// accept hands leased calls to the workers, and those of paused lanes back. It reports whether there was one to
+// accept hands leased calls to the workers, and those of lanes that wait back. It reports whether there was one to
 // deliver.
 func (r *run) accept(leases []*Lease) bool {
-	back, paused := r.hand.add(leases, time.Now())
-	for _, lane := range paused {
-		r.pause(lane)
-	}
+	back := r.hand.add(leases, time.Now())
 	if len(back) > 0 {
 		_ = r.settle(release(back))
 	}
 	return len(back) < len(leases)
+}
+
+// watch looks at lanes again whose time has come.
+func (r *run) watch(ctx context.Context) {
+	var asks sync.WaitGroup
+	defer asks.Wait()
+	for ctx.Err() == nil {
+		now := time.Now()
+		ask, next := r.hand.due(now)
+		for _, n := range ask {
+			asks.Go(func() { r.askToken(ctx, n) })
+		}
+		d := maxWatch
+		if !next.IsZero() {
+			d = min(d, next.Sub(now))
+		}
+		timer := time.NewTimer(d)
+		select {
+		case <-timer.C:
+		case <-r.hand.alarm:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// askToken asks whether there is another token than the one a lane waits with.
+func (r *run) askToken(ctx context.Context, n *node) {
+	fingerprint := ""
+	defer func() {
+		if v := recover(); v != nil {
+			r.log(slog.LevelError, "delivery: the token source panicked", slog.String("lane", n.name))
+		}
+		if r.hand.asked(n, fingerprint, time.Now()) {
+			r.pause(n)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, maxAsk)
+	defer cancel()
+	fingerprint, _ = r.client.TokenFingerprint(ctx, r.hand.tokenScope(n))
 }
 
 // work delivers batches until there are no more.
@@ -123,17 +170,13 @@ func (r *run) work() {
 
 // giveBack returns a batch to the queue untried.
 func (r *run) giveBack(b *batch) {
-	r.unproven(b)
-	_ = r.settle(release(b.leases))
-	r.hand.settled(b.leases)
-}
-
-// unproven lets lanes go whose probe was not made: the next call of each is its next probe.
-func (r *run) unproven(b *batch) {
-	r.hand.unproven(b.probes)
-	for _, lane := range b.probes {
-		r.pause(lane)
+	c, back := r.hand.done(b, nil, time.Now())
+	r.tell(c, time.Now())
+	for _, other := range back {
+		r.giveBack(other)
 	}
+	_ = r.settle(release(b.leases))
+	r.hand.settled(b.node, b.leases)
 }
 
 func release(leases []*Lease) []Settlement {
@@ -146,17 +189,18 @@ func release(leases []*Lease) []Settlement {
 
 // pause tells the queue until when a lane is to be left alone, or that it goes again. Of several that do so at a time
 // the last one to finish sees to it that the queue has the latest word.
-func (r *run) pause(lane string) {
+func (r *run) pause(n *node) {
 	for {
-		until := r.hand.pausedUntil(lane)
-		if err := r.queue.Pause(r.writes, Pause{Lane: lane, Until: until}); err != nil {
-			if r.writes.Err() == nil {
-				r.log(slog.LevelWarn, "delivery: a lane could not be paused",
-					slog.String("lane", lane), slog.String("error", err.Error()))
-			}
+		p, due := r.hand.pauseOf(n)
+		if !due {
 			return
 		}
-		if r.hand.pausedUntil(lane).Equal(until) {
+		if err := r.queue.Pause(r.writes, p); err != nil {
+			r.hand.unpaused(n)
+			if r.writes.Err() == nil {
+				r.log(slog.LevelWarn, "delivery: a lane could not be paused",
+					slog.String("lane", n.name), slog.String("error", err.Error()))
+			}
 			return
 		}
 	}
@@ -172,8 +216,10 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
+// log logs. A handler that panics has nothing to say.
 func (d *Dispatcher) log(level slog.Level, message string, attrs ...slog.Attr) {
 	if d.logger != nil {
+		defer func() { _ = recover() }()
 		d.logger.LogAttrs(context.Background(), level, message, attrs...) //nolint:sloglint // a constant of the callers
 	}
 }

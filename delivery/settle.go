@@ -26,6 +26,7 @@ func (r *run) conclude(list []conclusion) {
 	if r.settle(settlements) != nil {
 		return
 	}
+	r.hand.acquit(list)
 	now := time.Now()
 	for i := range list {
 		r.report(&list[i], now)
@@ -87,7 +88,7 @@ func (r *run) report(c *conclusion, now time.Time) {
 	}()
 	r.observer(context.WithoutCancel(r.requests), Settled{
 		ID: c.Lease.ID, Lane: c.Lease.Lane, Verdict: c.Verdict, Reason: c.Reason, Attempts: attempts(c),
-		Age: now.Sub(c.Lease.Submitted), RetryAt: c.At, Err: c.err,
+		Age: max(0, now.Sub(c.Lease.Submitted)), RetryAt: c.At, Err: c.err,
 	})
 }
 

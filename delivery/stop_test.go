@@ -255,7 +255,7 @@ func TestDispatcher_LogsWhatMatters(t *testing.T) {
 		b := newBench(t, setup{opts: []delivery.Option{
 			delivery.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
 		}})
-		b.graph.Inject(graphtest.Transient, graphtest.MissingPermission)
+		b.graph.Inject(graphtest.Error(32, 0), graphtest.Error(100, 0))
 		b.submit("1", activity(901, 7, "a"))
 		b.drain()
 		text := log.String()

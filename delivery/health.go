@@ -1,0 +1,680 @@
+package delivery
+
+import (
+	"math/bits"
+	"time"
+)
+
+// The policy: when a lane may be used, and how much. A failure delays its own call; see retryAt. A lane stops only when
+// hardly anything gets through. docs/delivery.md explains these figures to operators.
+const (
+	// A lane opens, that is, its calls wait but for single probes, when most of its latest requests failed.
+	windowSize   = 32   // requests looked at
+	minSeen      = 10   // of which at least so many are needed
+	openShare    = 0.85 // and this share of failures
+	firstFailing = 3    // or when the first failed, and nothing else was seen; one is enough if it took slowTime
+	openRun      = 16   // or when as many failed in a row,
+	openRunAmong = 4    // of which so many suffice while most lanes of the edge are down
+	cautiousRun  = 5    // from as many in a row on, one request at a time until the next answer
+	windowTTL    = 5 * time.Minute
+
+	// Then single requests find out when it goes again, at growing distances. The last is below half a minute by what
+	// getting up to speed takes.
+	firstProbe     = 500 * time.Millisecond
+	probeGrowth    = 4                // the distance is the time since the lane opened, divided by this,
+	probeGrowthOld = 2                // and by this
+	oldOpen        = 20 * time.Second // after as long
+	lastProbe      = 29*time.Second + 500*time.Millisecond
+	probeWorkers   = 4 // probes take at most one in so many workers
+	mostLanes      = 0.75
+	minLanes       = 8                      // from as many on, "most lanes of an edge" means something
+	aliveTime      = 10 * time.Second       // how long a lane that answered is thought to be alive
+	surveyTime     = 500 * time.Millisecond // how often that is counted
+	edgeProbes     = 3.0                    // a second, of all lanes of an edge while most are down
+	edgeProbesStep = 4                      // times as many after each success, so that they come back together
+
+	// An edge opens when no connection came about for this many requests in a row, whatever their lanes.
+	maxUnconnected = 5
+
+	// Concurrency of a lane: it grows by one with each answer, and halves when most of the latest requests timed out.
+	firstLimit = 2
+	lateShare  = 0.8
+	lateSeen   = 16
+
+	// Fairness, while other lanes have work.
+	laneShare     = 8                // a lane has at most one in so many workers, and of the calls that may be leased
+	slowShare     = 12               // slow lanes together one in so many, or their share of the lanes if that is more
+	unprovenShare = 2                // lanes that have not answered lately, together
+	slowTime      = time.Second      // a request that takes longer is slow
+	workTime      = time.Second      // how long a lane that had work is thought to have more
+	forgetTime    = 30 * time.Minute // without requests
+
+	// An unclear refusal, or one that looks permanent, is held against a call after so many of them, each with a success
+	// of others in between.
+	maxStrikes = 10
+	maxPanics  = 3
+)
+
+// Waits that outlive a process. They are written to the queue.
+var (
+	// throttleDelays are for a limit when Graph named no time: 5 s, doubling to an hour.
+	throttleDelays = doubling(5*time.Second, time.Hour)
+
+	// policyDelays are for a block for breaking a policy: there is no point in hurrying.
+	policyDelays = doubling(time.Hour, 24*time.Hour)
+
+	// tokenDelays are for a token that was not accepted, and for a permission, Page or dataset that is missing. A new
+	// token is tried at once.
+	tokenDelays = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
+)
+
+const (
+	// The token source is asked whether it has another token at growing distances.
+	firstAsk = time.Second
+	lastAsk  = 30 * time.Second
+
+	// quietTimes is after how many times its length without another a wait is forgotten, one step at a time.
+	quietTimes = 2
+)
+
+func doubling(first, last time.Duration) (list []time.Duration) {
+	for d := first; d < last; d *= 2 {
+		list = append(list, d)
+	}
+	return append(list, last)
+}
+
+// result is how a request ended, as far as its lane is concerned.
+type result struct {
+	class    class // classNone when Graph took it or refused it for what it holds
+	accepted bool  // Graph took something
+	unsent   bool  // there was no connection
+	took     time.Duration
+	asked    time.Duration // how long Graph wants us to stay away
+	why      string
+	code     int // Graph's
+	token    tokenOf
+}
+
+// node is what is known about a lane or an edge. It has no lock and no clock of its own.
+type node struct {
+	name string
+	edge *node // nil of an edge
+
+	starts  []time.Time // of the requests under way, in their order
+	limit   float64     // how many may be
+	window  uint32      // one bit for each of the latest outcomes, newest lowest: failed
+	lates   uint32      // the same: timed out
+	seen    int         // of windowSize
+	run     int         // failures in a row
+	proven  bool        // it has answered lately
+	slow    bool        // it takes its time
+	counted bool        // in edge.down
+	last    time.Time   // when it was used
+	good    time.Time   // when it answered
+
+	open    bool // only probes go
+	opened  time.Time
+	probeAt time.Time
+	probing bool
+	cause   class
+
+	hold hold
+	pace pace
+	seat seat
+	past past
+
+	// Of an edge: its lanes. Those that answered in the last aliveTime are alive, as of the latest survey.
+	alive       int
+	surveyed    time.Time
+	lanes       map[string]*node
+	openLanes   map[*node]struct{}
+	down, slows int
+	unconnected int       // failures in a row
+	slot        time.Time // of the next probe while most lanes are down
+	probeRate   float64
+}
+
+// hold is a wait for something that outlives the process.
+type hold struct {
+	class   class // throttled, policy, token or permission; classNone for none
+	until   time.Time
+	why     string
+	probing bool
+	level   int       // how often it was needed
+	ended   time.Time // when the latest one ended
+	token   tokenOf
+	askAt   time.Time
+	asks    int
+	asking  bool
+}
+
+// past is for people who look in.
+type past struct {
+	requests, failures [2]int // this span and the one before
+	span               time.Time
+	lastError          string
+	lastErrorAt        time.Time
+}
+
+const pastSpan = 2 * time.Minute
+
+func (p *past) turn(now time.Time) {
+	if age := now.Sub(p.span); age >= pastSpan {
+		p.requests, p.failures = [2]int{0, p.requests[0]}, [2]int{0, p.failures[0]}
+		if age >= 2*pastSpan {
+			p.requests, p.failures = [2]int{}, [2]int{}
+		}
+		p.span = now
+	}
+}
+
+func (p *past) note(now time.Time, r *result) {
+	p.turn(now)
+	p.requests[0]++
+	if r.class != classNone {
+		p.failures[0]++
+		p.lastError, p.lastErrorAt = r.why, now
+	}
+}
+
+// health is what is known about all lanes.
+type health struct {
+	workers  int
+	nodes    map[string]*node
+	random   func() float64
+	probing  int // requests under way: probes,
+	slow     int // of slow lanes,
+	unproven int // of lanes that have not answered lately
+	accepted uint64
+	quick    time.Time // when a quick lane had work
+	work     [2]struct {
+		lane *node
+		at   time.Time
+	}
+}
+
+func newHealth(workers int, random func() float64) *health {
+	return &health{workers: workers, nodes: make(map[string]*node), random: random}
+}
+
+// node returns what is known about a lane, from now on.
+func (h *health) node(name string) *node {
+	n := h.nodes[name]
+	if n == nil {
+		n = &node{name: name, limit: firstLimit}
+		if edge := edgeOf(name); edge != name {
+			n.edge = h.node(edge)
+			n.edge.lanes[name] = n
+		} else {
+			n.lanes, n.openLanes = make(map[string]*node), make(map[*node]struct{})
+		}
+		h.nodes[name] = n
+	}
+	return n
+}
+
+// forget drops what was not used for long.
+func (h *health) forget(now time.Time) {
+	for name, n := range h.nodes {
+		if n.edge == nil || n.open || n.hold.class != classNone || len(n.starts) > 0 || n.seat.inUse() ||
+			now.Sub(n.last) < forgetTime || !n.pace.forgotten(now) {
+			continue
+		}
+		n.setDown(false)
+		n.setSlow(false)
+		delete(n.edge.lanes, name)
+		delete(h.nodes, name)
+	}
+}
+
+// sawWork notes that a lane has something to do. The two latest lanes are enough to know whether others have.
+func (h *health) sawWork(n *node, now time.Time) {
+	if n.open || n.hold.class != classNone {
+		return
+	}
+	if h.work[0].lane != n {
+		h.work[1] = h.work[0]
+	}
+	h.work[0].lane, h.work[0].at = n, now
+	if n.proven && !n.slow {
+		h.quick = now
+	}
+}
+
+func (h *health) othersWork(n *node, now time.Time) bool {
+	for _, w := range h.work {
+		if w.lane != nil && w.lane != n {
+			return now.Sub(w.at) < workTime
+		}
+	}
+	return false
+}
+
+// allowance is how many requests a lane may have under way.
+func (h *health) allowance(n *node, now time.Time) int {
+	limit := min(h.workers, max(1, int(n.limit)))
+	if h.othersWork(n, now) {
+		limit = min(limit, h.share())
+	}
+	if n.run >= cautiousRun {
+		limit = 1
+	}
+	return limit
+}
+
+// share is how many workers a lane has while others have work.
+func (h *health) share() int { return max(1, h.workers/laneShare) }
+
+// blocked returns until when a lane or its edge must be left alone, now if a probe is under way, and false when neither.
+func (n *node) blocked(now time.Time) (at time.Time, blocked bool) {
+	if at, blocked = n.waits(now); !blocked && n.edge != nil {
+		return n.edge.waits(now)
+	}
+	return at, blocked
+}
+
+// waits is blocked for a lane or an edge by itself.
+func (n *node) waits(now time.Time) (at time.Time, waits bool) {
+	switch {
+	case n.hold.class != classNone && (n.hold.until.After(now) || n.hold.probing):
+		return latest(n.hold.until, now), true
+	case n.open && (n.probeAt.After(now) || n.probing):
+		return latest(n.probeAt, now), true
+	case n.paced(now):
+		return n.pace.next, true
+	default:
+		return time.Time{}, false
+	}
+}
+
+// paced reports whether the next request is so far away that none should wait for it here.
+func (n *node) paced(now time.Time) bool { return n.pace.next.After(now.Add(paceAhead)) }
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// probes reports whether the next request of a lane is a probe.
+func (n *node) probes() bool {
+	for s := n; s != nil; s = s.edge {
+		if s.open || s.hold.class != classNone {
+			return true
+		}
+	}
+	return false
+}
+
+// may reports whether a request of a lane may start now, or else when to look again; the zero time if only the end of
+// another request can change it.
+func (h *health) may(n *node, now time.Time) (at time.Time, ok bool) {
+	if at, blocked := n.blocked(now); blocked {
+		return at, false
+	}
+	for s := n; s != nil; s = s.edge {
+		if s.pace.next.After(now) {
+			return s.pace.next, false
+		}
+	}
+	if len(n.starts) > 0 && now.Sub(n.starts[0]) > slowTime {
+		n.setSlow(true)
+	}
+	wanted := now.Sub(h.quick) < workTime
+	switch {
+	case len(n.starts) >= h.allowance(n, now):
+		return time.Time{}, false
+	case n.probes() && h.probing >= max(1, h.workers/probeWorkers):
+		return time.Time{}, false
+	case wanted && n.slow && h.slow >= h.slowWorkers(n.edge, now):
+		return h.quick.Add(workTime), false
+	case wanted && !n.proven && !n.probes() && h.unproven >= max(1, h.workers/unprovenShare):
+		return h.quick.Add(workTime), false
+	}
+	return time.Time{}, true
+}
+
+// slowWorkers is how many requests the slow lanes of an edge may have under way while others have work.
+func (h *health) slowWorkers(edge *node, now time.Time) int {
+	n := h.workers / slowShare
+	if edge != nil {
+		edge.survey(now)
+		n = max(n, h.workers*edge.slows/max(1, edge.slows, edge.alive+edge.down))
+	}
+	return max(1, n)
+}
+
+// ticket is a request under way.
+type ticket struct {
+	node           *node
+	began          time.Time
+	open, held     []*node // what it is the probe of
+	slow, unproven bool
+}
+
+// start begins a request of a lane that may.
+func (h *health) start(n *node, now time.Time) *ticket {
+	t := &ticket{node: n, began: now, slow: n.slow, unproven: !n.proven}
+	for s := n; s != nil; s = s.edge {
+		s.last = now
+		if s.hold.class != classNone {
+			s.hold.probing = true
+			t.held = append(t.held, s)
+		}
+		if s.open {
+			s.probing = true
+			t.open = append(t.open, s)
+		}
+		s.pace.spend(now)
+	}
+	n.starts = append(n.starts, now)
+	if len(t.open)+len(t.held) > 0 {
+		h.probing++
+	}
+	if t.slow {
+		h.slow++
+	}
+	if t.unproven {
+		h.unproven++
+	}
+	h.sawWork(n, now)
+	return t
+}
+
+// change is what a request changed about lanes.
+type change struct {
+	stopped []*node // nothing but probes
+	goes    []*node
+}
+
+// end ends a request. A nil result says that it was not made.
+func (h *health) end(t *ticket, now time.Time, r *result) (c change) {
+	n := t.node
+	for i, began := range n.starts {
+		if began.Equal(t.began) {
+			n.starts = append(n.starts[:i], n.starts[i+1:]...)
+			break
+		}
+	}
+	if len(t.open)+len(t.held) > 0 {
+		h.probing--
+	}
+	if t.slow {
+		h.slow--
+	}
+	if t.unproven {
+		h.unproven--
+	}
+	for _, s := range t.open {
+		s.probing = false
+	}
+	for _, s := range t.held {
+		s.hold.probing = false
+	}
+	if r == nil {
+		return c
+	}
+	n.past.note(now, r)
+	n.setSlow(r.took > slowTime || len(n.starts) > 0 && now.Sub(n.starts[0]) > slowTime)
+	switch r.class {
+	case classNone:
+		h.succeeded(t, now, r, &c)
+	case classThrottled, classPolicy, classToken:
+		for _, s := range t.open {
+			h.close(s, now, &c) // it answers; what it says is a matter of its own
+		}
+		h.held(t, now, r, &c)
+	default:
+		h.failed(t, now, r, &c)
+	}
+	return c
+}
+
+func (h *health) succeeded(t *ticket, now time.Time, r *result, c *change) {
+	n := t.node
+	n.record(now, false, false)
+	n.proven = true
+	n.limit = min(float64(h.workers), n.limit+1)
+	n.setDown(false)
+	if r.accepted {
+		h.accepted++
+	}
+	for s := n; s != nil; s = s.edge {
+		s.unconnected = 0
+		if r.accepted {
+			s.pace.accept(now)
+		}
+		// A token that others in flight are accepted with is good, whatever a single answer said.
+		if s.hold.class == classToken && r.accepted && r.token.same(s.hold.token) {
+			s.lift(now, c)
+		}
+	}
+	for _, s := range t.held {
+		s.lift(now, c)
+	}
+	for _, s := range t.open {
+		h.close(s, now, c)
+	}
+}
+
+// failed notes a failure that says something about the lane.
+func (h *health) failed(t *ticket, now time.Time, r *result, c *change) {
+	n := t.node
+	late := r.took > slowTime
+	n.record(now, true, late)
+	if n.mostlyLate() {
+		n.limit = max(1, n.limit/2)
+		n.lates = 0
+	}
+	edge := n.edge
+	if edge != nil {
+		edge.unconnected++
+		if !r.unsent {
+			edge.unconnected = 0
+		}
+		if edge.unconnected >= maxUnconnected && !edge.open {
+			h.open(edge, now, r.class, c)
+		}
+	}
+	for _, s := range t.held {
+		if s.hold.class == r.class {
+			h.holdUp(s, now, r, tokenDelays, c)
+			continue
+		}
+		s.hold.until = now.Add(lastProbe) // not what it waits for, but no answer either
+		c.stopped = append(c.stopped, s)
+	}
+	for _, s := range t.open {
+		s.cause = r.class
+		s.probeAt = now.Add(h.distance(now.Sub(s.opened)))
+		if s != n {
+			continue
+		}
+		if edge.mostlyDown(now) {
+			edge.probeRate = edgeProbes
+			s.probeAt = latest(s.probeAt, edge.nextSlot(now))
+		}
+	}
+	if n.run >= openRunAmong {
+		n.setDown(true)
+	}
+	switch {
+	case r.class == classPermission && n.hold.class == classNone && (n.failing(late, now) || n.open && len(t.open) > 0):
+		h.close(n, now, &change{})
+		h.holdUp(n, now, r, tokenDelays, c)
+	case !n.open && n.hold.class == classNone && n.failing(late, now):
+		h.open(n, now, r.class, c)
+	case len(t.open) > 0:
+		c.stopped = append(c.stopped, t.open...)
+	}
+}
+
+// record notes an outcome.
+func (n *node) record(now time.Time, failed, late bool) {
+	if now.Sub(n.last) > windowTTL {
+		n.seen, n.run, n.proven = 0, 0, false
+	}
+	n.last = now
+	n.window, n.lates = n.window<<1, n.lates<<1
+	n.seen = min(n.seen+1, windowSize)
+	if !failed {
+		n.run, n.good = 0, now
+		return
+	}
+	n.run++
+	n.window |= 1
+	if late {
+		n.lates |= 1
+	}
+}
+
+func (n *node) share(of uint32) (count int, share float64) {
+	count = bits.OnesCount32(of & (1<<n.seen - 1))
+	return count, float64(count) / float64(n.seen)
+}
+
+func (n *node) mostlyLate() bool {
+	_, share := n.share(n.lates)
+	return n.seen >= lateSeen && share >= lateShare
+}
+
+// failing reports whether hardly anything gets through.
+func (n *node) failing(late bool, now time.Time) bool {
+	failures, share := n.share(n.window)
+	switch {
+	case failures == n.seen && (failures >= firstFailing || late):
+		return true
+	case n.run >= openRun, n.run >= openRunAmong && n.edge.mostlyDown(now):
+		return true
+	default:
+		return n.seen >= minSeen && share >= openShare
+	}
+}
+
+// open stops a lane or an edge but for probes.
+func (h *health) open(n *node, now time.Time, cause class, c *change) {
+	n.open, n.opened, n.cause = true, now, cause
+	n.probeAt = now.Add(h.distance(0))
+	n.limit = firstLimit
+	if n.edge != nil {
+		n.setDown(true)
+		n.edge.openLanes[n] = struct{}{}
+		if n.edge.mostlyDown(now) {
+			n.probeAt = latest(n.probeAt, n.edge.nextSlot(now))
+		}
+	}
+	c.stopped = append(c.stopped, n)
+}
+
+// close lets a lane or an edge go again.
+func (h *health) close(n *node, now time.Time, c *change) {
+	if !n.open {
+		return
+	}
+	n.open, n.unconnected = false, 0
+	n.startAnew()
+	c.goes = append(c.goes, n)
+	if n.edge != nil {
+		delete(n.edge.openLanes, n)
+		n.edge.comeBack(now, c)
+	}
+}
+
+// startAnew forgets the failures of a lane that has answered.
+func (n *node) startAnew() {
+	n.window, n.lates, n.seen, n.run, n.limit = 0, 0, 1, 0, firstLimit
+	n.setDown(false)
+}
+
+// distance is how long to wait for the next probe of what has been open for so long.
+func (h *health) distance(age time.Duration) time.Duration {
+	d := max(firstProbe, age/probeGrowth)
+	if age >= oldOpen {
+		d = min(lastProbe, age/probeGrowthOld)
+	}
+	if d == lastProbe {
+		return d
+	}
+	return d - time.Duration(float64(d/4)*h.random())
+}
+
+// mostlyDown reports whether most lanes of an edge do not answer. Those that nobody asked lately do not count.
+func (n *node) mostlyDown(now time.Time) bool {
+	if n == nil || n.down < minLanes*mostLanes {
+		return false
+	}
+	n.survey(now)
+	used := n.alive + n.down
+	return used >= minLanes && float64(n.down) >= mostLanes*float64(used)
+}
+
+// survey counts the lanes of an edge that are alive, now and then.
+func (n *node) survey(now time.Time) {
+	if now.Sub(n.surveyed) < surveyTime {
+		return
+	}
+	n.surveyed, n.alive = now, 0
+	for _, lane := range n.lanes {
+		if !lane.counted && now.Sub(lane.good) < aliveTime {
+			n.alive++
+		}
+	}
+}
+
+// nextSlot is when the lanes of an edge that is mostly down may have their next probe.
+func (n *node) nextSlot(now time.Time) time.Time {
+	n.probeRate = max(n.probeRate, edgeProbes)
+	n.slot = latest(n.slot, now).Add(time.Duration(float64(time.Second) / n.probeRate))
+	return n.slot
+}
+
+// comeBack shortens the waits of the lanes of an edge of which one goes again: the others may too.
+func (n *node) comeBack(now time.Time, c *change) {
+	if n.probeRate < edgeProbes {
+		n.probeRate = edgeProbes
+	}
+	n.probeRate *= edgeProbesStep
+	at, step := now, time.Duration(float64(time.Second)/n.probeRate)
+	for s := range n.openLanes {
+		if s.probing {
+			continue
+		}
+		at = at.Add(step)
+		if at.Before(s.probeAt) {
+			s.probeAt = at
+			c.goes = append(c.goes, s) // to be looked at again
+		}
+	}
+	n.slot = at
+	if len(n.openLanes) == 0 {
+		n.probeRate = 0
+	}
+}
+
+func (n *node) setDown(down bool) {
+	if n.edge == nil || n.counted == down {
+		return
+	}
+	n.counted = down
+	if down {
+		n.edge.down++
+	} else {
+		n.edge.down--
+	}
+}
+
+func (n *node) setSlow(slow bool) {
+	if n.slow == slow {
+		return
+	}
+	n.slow = slow
+	switch {
+	case n.edge == nil:
+	case slow:
+		n.edge.slows++
+	default:
+		n.edge.slows--
+	}
+}
