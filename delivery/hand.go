@@ -123,15 +123,22 @@ func (h *hand) startable() (n int) {
 		return h.waiting
 	}
 	now := time.Now()
-	probes := 0
+	probes, slow, unproven := 0, 0, 0
 	for _, lane := range h.ring {
-		if lane.probes() {
+		batches := min(lane.seat.waiting, aheadBatches*h.health.allowance(lane, now))
+		switch {
+		case lane.probes():
 			probes++
-		} else {
-			n += min(lane.seat.waiting, aheadBatches*h.health.allowance(lane, now))
+		case lane.slow:
+			slow += batches
+		case !lane.proven:
+			unproven += batches
+		default:
+			n += batches
 		}
 	}
-	return n + min(probes, max(1, h.workers/probeWorkers))
+	// Those that have to wait for a share of the workers do not keep others from being leased.
+	return n + min(probes, max(1, h.workers/probeWorkers)) + min(slow, h.workers/slowShare) + min(unproven, h.workers)
 }
 
 // add takes leased calls in. It returns those that must go back because their lane waits.

@@ -42,12 +42,12 @@ const (
 	lateSeen   = 16
 
 	// Fairness, while other lanes have work.
-	laneShare     = 8                // a lane has at most one in so many workers, and of the calls that may be leased
-	slowShare     = 12               // slow lanes together one in so many, or their share of the lanes if that is more
-	unprovenShare = 2                // lanes that have not answered lately, together
-	slowTime      = time.Second      // a request that takes longer is slow
-	workTime      = time.Second      // how long a lane that had work is thought to have more
-	forgetTime    = 30 * time.Minute // without requests
+	laneShare  = 8                // a lane has at most one in so many workers, and of the calls that may be leased
+	slowShare  = 12               // slow lanes together one in so many, or their share of the lanes if that is more
+	keptShare  = 8                // lanes that have not answered lately leave one in so many workers, and have one each
+	slowTime   = time.Second      // a request that takes longer is slow
+	workTime   = time.Second      // how long a lane that had work is thought to have more
+	forgetTime = 30 * time.Minute // without requests
 
 	// An unclear refusal, or one that looks permanent, is held against a call after so many of them, each with a success
 	// of others in between.
@@ -256,6 +256,9 @@ func (h *health) allowance(n *node, now time.Time) int {
 	limit := min(h.workers, max(1, int(n.limit)))
 	if h.othersWork(n, now) {
 		limit = min(limit, h.share())
+		if !n.proven {
+			limit = 1
+		}
 	}
 	if n.run >= cautiousRun {
 		limit = 1
@@ -330,8 +333,8 @@ func (h *health) may(n *node, now time.Time) (at time.Time, ok bool) {
 		return time.Time{}, false
 	case wanted && n.slow && h.slow >= h.slowWorkers(n.edge, now):
 		return h.quick.Add(workTime), false
-	case wanted && !n.proven && !n.probes() && h.unproven >= max(1, h.workers/unprovenShare):
-		return h.quick.Add(workTime), false
+	case !n.proven && !n.probes() && h.unproven >= h.workers-h.workers/keptShare && h.othersWork(n, now):
+		return now.Add(workTime), false
 	}
 	return time.Time{}, true
 }
@@ -464,6 +467,9 @@ func (h *health) failed(t *ticket, now time.Time, r *result, c *change) {
 	n := t.node
 	late := r.took > slowTime
 	n.record(now, true, late)
+	if t.began.Before(n.good) {
+		n.run = 0 // it has answered since this request began
+	}
 	if n.mostlyLate() {
 		n.limit = max(1, n.limit/2)
 		n.lates = 0

@@ -1,0 +1,443 @@
+package delivery_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/delivery"
+	"github.com/appevents/appevents-go/graphtest"
+)
+
+// A single refusal of a token that is good stops nothing for long.
+func TestOneTokenError(t *testing.T) {
+	t.Parallel()
+	for name, subcode := range map[string]int{"expired": 463, "checkpoint": 459, "no subcode": 0} {
+		for workers := 1; workers <= 8; workers += 7 {
+			t.Run(fmt.Sprint(name, ", ", workers, " workers"), func(t *testing.T) {
+				t.Parallel()
+				bubble(t, func(t *testing.T) {
+					b := newBench(t, setup{
+						round: delayed(20 * time.Millisecond), opts: []delivery.Option{delivery.WithWorkers(workers)},
+					})
+					b.graph.Inject(nil, nil, nil, nil, graphtest.Error(190, subcode))
+					for n := range 200 {
+						b.submit(fmt.Sprint(n), activity(901, n+1, fmt.Sprint(n)))
+					}
+					start := time.Now()
+					b.run()
+					b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+					require.LessOrEqual(t, time.Since(start), 75*time.Second)
+					require.Len(t, arrived(b.graph), 200)
+					require.LessOrEqual(t, b.graph.Count(), 202)
+					b.stop()
+				})
+			})
+		}
+	}
+}
+
+// An hour in which a proxy answers, or Graph says no more than no, buries nothing.
+func TestUnclearOutage(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]graphtest.Fault{
+		"403 of a proxy": graphtest.Reply(http.StatusForbidden, "<html>blocked</html>"), "not success": graphtest.NotSuccess,
+		"false": graphtest.False, "unknown code": graphtest.Error(98765, 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T) {
+				start := time.Now()
+				b := newBench(t, setup{graph: []graphtest.Option{graphtest.WithFaults(func(c graphtest.Call) graphtest.Fault {
+					if c.Time.Sub(start) < time.Hour {
+						return fault
+					}
+					return nil
+				})}})
+				const calls = 300
+				for n := range calls {
+					b.submit(fmt.Sprint(n), activity(901+n%3, n+1, fmt.Sprint(n)))
+				}
+				b.run()
+				after(time.Hour)
+				require.LessOrEqual(t, b.graph.Count(), 3*170, "each lane twice a minute")
+				after(30 * time.Second)
+				b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+				b.stop()
+				require.Zero(t, b.Stats().Buried)
+				require.Len(t, arrived(b.graph), calls)
+				require.LessOrEqual(t, time.Since(start), time.Hour+6*time.Minute)
+			})
+		})
+	}
+}
+
+// What panics is somebody else's code: it costs the call an attempt, and the process nothing.
+func TestPanickingTokenSource(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []delivery.Policy{delivery.AtLeastOnce, delivery.AtMostOnce} {
+		t.Run(policy.String(), func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T) {
+				var log bytes.Buffer
+				b := newBench(t, setup{
+					client: []appevents.Option{appevents.WithTokenSource(appevents.TokenFunc(
+						func(_ context.Context, scope appevents.Scope) (string, error) {
+							if scope.ID == "901" {
+								panic("secret-in-a-panic")
+							}
+							return "good", nil
+						}))},
+					opts: []delivery.Option{
+						delivery.WithPolicy(policy), delivery.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+					},
+				})
+				b.submit("1", pageActivity(901, 7, "a"))
+				b.submit("2", pageActivity(902, 7, "b"))
+				b.drain()
+				require.Equal(t, map[string]int{"b": 1}, arrived(b.graph))
+				buried := b.outcomes(delivery.Bury)
+				require.Len(t, buried, 1)
+				require.Equal(t, delivery.ReasonPanicked, buried[0].Reason)
+				require.Equal(t, 3, buried[0].Attempts)
+				require.Contains(t, log.String(), "panicked")
+				require.NotContains(t, log.String(), "secret-in-a-panic")
+				require.NotContains(t, b.list()[0].LastError, "secret-in-a-panic")
+			})
+		})
+	}
+}
+
+func TestPanickingTransport(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		var panics atomic.Int64
+		b := newBench(t, setup{
+			round: func(next http.RoundTripper) http.RoundTripper {
+				return roundTripper(func(r *http.Request) (*http.Response, error) {
+					if panics.Add(1) <= 2 {
+						panic("transport")
+					}
+					return next.RoundTrip(r)
+				})
+			},
+		})
+		b.submit("1", activity(901, 7, "a"))
+		b.drain()
+		require.EqualValues(t, 1, b.Stats().Delivered, "it was a passing trouble")
+		require.Equal(t, 3, b.outcomes(delivery.Done)[0].Attempts)
+
+		panics.Store(0)
+		again, err := delivery.New(b.client, b.queue, delivery.WithPolicy(delivery.AtMostOnce))
+		require.NoError(t, err)
+		b.Dispatcher = again
+		b.submit("2", activity(901, 7, "b"))
+		b.drain()
+		require.EqualValues(t, 1, b.Stats().Buried)
+		require.Equal(t, delivery.ReasonUnknown, b.list()[0].Reason, "the request may have left")
+	})
+}
+
+// panickingHandler is a log handler that panics.
+type panickingHandler struct{ slog.Handler }
+
+func (panickingHandler) Enabled(context.Context, slog.Level) bool  { return true }
+func (panickingHandler) Handle(context.Context, slog.Record) error { panic("handler") }
+
+func TestPanickingLogHandler(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		logger := slog.New(panickingHandler{slog.NewTextHandler(io.Discard, nil)})
+		b := newBench(t, setup{opts: []delivery.Option{delivery.WithLogger(logger)}})
+		b.graph.Inject(graphtest.Error(32, 0), graphtest.Error(100, 0))
+		b.submit("1", activity(901, 7, "a"))
+		b.drain()
+		require.EqualValues(t, 1, b.Stats().Buried)
+
+		own, err := b.client.Clone(appevents.WithLogger(logger)) // the client's own handler
+		require.NoError(t, err)
+		b.client = own
+		b.again()
+		b.submit("2", activity(901, 7, "b"))
+		b.drain()
+		require.Equal(t, delivery.ReasonPanicked, b.list()[1].Reason)
+	})
+}
+
+// setBack is a queue whose clock was set back by a day after it stored what it holds.
+type setBack struct{ delivery.Queue }
+
+func (q setBack) Lease(ctx context.Context, n int, skip *delivery.LaneSet) ([]*delivery.Lease, error) {
+	leases, err := q.Queue.Lease(ctx, n, skip)
+	for _, l := range leases {
+		l.Submitted, l.Expires = l.Submitted.Add(24*time.Hour), l.Expires.Add(24*time.Hour)
+	}
+	return leases, err
+}
+
+func TestClockSetBack_DeliversAllTheSame(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, setup{queue: setBack{new(recorder).over()}})
+		b.graph.Inject(graphtest.Transient)
+		b.submit("1", activity(901, 7, "a"))
+		b.drain()
+		require.Len(t, arrived(b.graph), 1)
+		require.Zero(t, b.outcomes(delivery.Done)[0].Age, "nothing is younger than new")
+	})
+}
+
+// A new token is tried soon, whatever the wait of the old one has come to.
+func TestNewTokenIsTriedSoon(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		source := &tokens{byID: map[appevents.ID]string{"901": "old"}}
+		b := newBench(t, setup{
+			client: []appevents.Option{appevents.WithTokenSource(source)},
+			graph:  []graphtest.Option{graphtest.WithToken("good", graphtest.Grant{Type: graphtest.TokenPage})},
+		})
+		b.submit("1", pageActivity(901, 7, "a"))
+		start := time.Now()
+		b.run()
+		after(4*time.Hour - time.Second)
+		var at []time.Duration
+		for _, c := range b.graph.Calls() {
+			at = append(at, c.Time.Sub(start).Round(3*time.Minute))
+		}
+		require.Len(t, at, 7, "%v", at)
+		source.set("901", "good")
+		after(31 * time.Second)
+		require.Len(t, arrived(b.graph), 1)
+		b.stop()
+	})
+}
+
+// A limit of so many requests in a time. Graph says how much of it is used, or how long to stay away, or neither.
+type quota struct {
+	calls   int
+	window  time.Duration
+	headers bool
+	hint    bool
+	used    []time.Time
+	refused int
+	taken   int
+}
+
+func (q *quota) RoundTrip(r *http.Request) (*http.Response, error) {
+	now := time.Now()
+	for len(q.used) > 0 && now.Sub(q.used[0]) >= q.window {
+		q.used = q.used[1:]
+	}
+	response := &http.Response{StatusCode: 200, Header: http.Header{}, Request: r}
+	body := `{"success":true}`
+	regain := 0
+	if len(q.used) >= q.calls {
+		q.refused++
+		response.StatusCode, body = 400, `{"error":{"message":"limit","code":80001}}`
+		if q.hint {
+			response.Header.Set("Retry-After", fmt.Sprint(int(q.window.Seconds()/10)))
+		}
+	} else {
+		q.taken++
+		q.used = append(q.used, now)
+	}
+	if q.headers {
+		response.Header.Set("X-Business-Use-Case-Usage", fmt.Sprintf(
+			`{"901":[{"type":"pages","call_count":%d,"estimated_time_to_regain_access":%d}]}`,
+			100*len(q.used)/q.calls, regain))
+	}
+	response.Body = io.NopCloser(strings.NewReader(body))
+	return response, nil
+}
+
+func TestQuota_IsUsedAndNotOverdrawn(t *testing.T) {
+	t.Parallel()
+	for name, q := range map[string]*quota{
+		"600 a minute":              {calls: 600, window: time.Minute},
+		"600 a minute, hint":        {calls: 600, window: time.Minute, hint: true},
+		"600 a minute, usage":       {calls: 600, window: time.Minute, headers: true},
+		"600 a minute, both":        {calls: 600, window: time.Minute, headers: true, hint: true},
+		"60 a minute":               {calls: 60, window: time.Minute},
+		"60 a minute, usage":        {calls: 60, window: time.Minute, headers: true},
+		"3,600 an hour":             {calls: 3600, window: time.Hour},
+		"3,600 an hour, usage":      {calls: 3600, window: time.Hour, headers: true},
+		"3,600 an hour, both":       {calls: 3600, window: time.Hour, headers: true, hint: true},
+		"10 a second":               {calls: 10, window: time.Second},
+		"10 a second, usage, hints": {calls: 10, window: time.Second, headers: true, hint: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T) {
+				var lock = make(chan struct{}, 1)
+				f := roundTripper(func(r *http.Request) (*http.Response, error) {
+					after(flakyLatency)
+					lock <- struct{}{}
+					defer func() { <-lock }()
+					return q.RoundTrip(r)
+				})
+				b := newBench(t, setup{round: func(http.RoundTripper) http.RoundTripper { return f }})
+				lasts := max(30*time.Minute, 4*q.window)
+				want := q.calls * int(lasts/q.window)
+				for n := range want + want/4 + 100 {
+					b.submit(fmt.Sprint(n), activity(901, n+1, "e"))
+				}
+				b.run()
+				after(lasts)
+				t.Logf("%s: %d of %d taken (%.0f %%), %d refused (one in %.0f)", name, q.taken, want,
+					100*float64(q.taken)/float64(want), q.refused, float64(q.taken)/float64(max(1, q.refused)))
+				require.GreaterOrEqual(t, float64(q.taken), 0.8*float64(want))
+				require.Less(t, float64(q.refused), float64(q.taken+q.refused)/50)
+				b.stop()
+			})
+		})
+	}
+}
+
+func TestDispatcher_StopsAnEdgeThatCannotBeReached(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		var network dialFailure
+		network.down.Store(true)
+		b := newBench(t, setup{round: func(next http.RoundTripper) http.RoundTripper {
+			network.RoundTripper = next
+			return &network
+		}})
+		for n := range 500 {
+			b.submit(fmt.Sprint(n), activity(901+n, 7, fmt.Sprint(n)))
+		}
+		b.run()
+		after(time.Hour)
+		require.LessOrEqual(t, network.tries.Load(), int64(64+150), "one lane finds out for all")
+		lanes, err := b.Lanes(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "activities", lanes[0].Lane)
+		require.Equal(t, delivery.LaneProbing, lanes[5].State)
+		require.NotEmpty(t, lanes[5].Why)
+		network.down.Store(false)
+		after(40 * time.Second)
+		b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+		require.Len(t, arrived(b.graph), 500)
+		b.stop()
+	})
+}
+
+func TestLanes_ShowsWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, setup{graph: []graphtest.Option{graphtest.WithFaults(func(c graphtest.Call) graphtest.Fault {
+			switch c.PageID {
+			case "901":
+				return graphtest.Transient
+			case "902":
+				return graphtest.ThrottleFor(time.Hour)
+			case "903":
+				return graphtest.ExpiredToken
+			case "904":
+				return graphtest.Error(368, 0)
+			}
+			return nil
+		})}})
+		for page := 901; page <= 905; page++ {
+			for n := range 5 {
+				b.submit(fmt.Sprint(page, n), pageActivity(page, n+1, "e"))
+			}
+		}
+		b.run()
+		after(20 * time.Second)
+		lanes, err := b.Lanes(t.Context())
+		require.NoError(t, err)
+		byLane := map[string]delivery.LaneStatus{}
+		for _, l := range lanes {
+			byLane[l.Lane] = l
+		}
+		for page, state := range map[int]delivery.LaneState{
+			901: delivery.LaneProbing, 902: delivery.LaneThrottled, 903: delivery.LaneToken, 904: delivery.LanePolicy,
+		} {
+			l := byLane[fmt.Sprint("page_activities/", page)]
+			require.Equal(t, state, l.State)
+			require.EqualValues(t, 5, l.Pending)
+			require.True(t, l.Until.After(time.Now()), "%+v", l)
+			require.Contains(t, l.Why, "graph error")
+			require.Equal(t, l.Why, l.LastError)
+			require.Positive(t, l.Failures)
+			require.Equal(t, l.Requests, l.Failures)
+			require.False(t, l.LastErrorAt.IsZero())
+			require.NotZero(t, l.Oldest)
+		}
+		good := byLane["page_activities/905"]
+		require.Equal(t, delivery.LaneOpen, good.State)
+		require.Equal(t, 5, good.Requests)
+		require.Zero(t, good.Failures)
+		require.Greater(t, good.Concurrency, 2)
+
+		require.NoError(t, b.ResumeLane(t.Context(), "page_activities/902"))
+		before := b.graph.Count()
+		synctest.Wait()
+		require.Equal(t, before+1, b.graph.Count(), "it is looked at at once")
+		b.stop()
+		require.NoError(t, b.queue.Close())
+		_, err = b.Lanes(t.Context())
+		require.ErrorIs(t, err, delivery.ErrClosed)
+	})
+}
+
+// Only what outlives a process is written to the queue.
+func TestDispatcher_TellsTheQueueOnlyWhatLasts(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fault graphtest.Fault
+		want  int
+	}{
+		"transient": {graphtest.Transient, 0}, "reset": {graphtest.Reset, 0}, "unclear": {graphtest.NotSuccess, 0},
+		"throttled": {graphtest.ThrottleFor(time.Hour), 2}, "token": {graphtest.ExpiredToken, 1},
+		"permission": {graphtest.MissingPermission, 1}, "policy": {graphtest.Error(368, 0), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T) {
+				b := newBench(t, setup{})
+				b.graph.Inject(graphtest.Times(1000, test.fault))
+				for n := range 10 {
+					b.submit(fmt.Sprint(n), pageActivity(901, n+1, fmt.Sprint(n)))
+				}
+				b.run()
+				after(30 * time.Second)
+				require.Equal(t, test.want, b.Stats().PausedLanes)
+				b.stop()
+			})
+		})
+	}
+}
+
+var errBroken = errors.New("broken")
+
+// A queue that does not know of the pause is told again, once it can be.
+func TestDispatcher_KeepsToAPauseTheQueueDidNotTake(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		queue := new(recorder).over()
+		queue.failPause = []error{errBroken}
+		b := newBench(t, setup{queue: queue})
+		b.graph.Inject(graphtest.ThrottleFor(time.Hour))
+		for n := range 10 {
+			b.submit(fmt.Sprint(n), activity(901, n+1, fmt.Sprint(n)))
+		}
+		b.run()
+		after(time.Hour - time.Second)
+		require.LessOrEqual(t, b.graph.Count(), 2)
+		b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+		b.stop()
+	})
+}
