@@ -47,11 +47,11 @@ type job struct {
 // deliver sends a batch and settles it.
 func (r *run) deliver(b *batch) {
 	now := time.Now()
-	total := b.until().Sub(b.since)
-	if now.Sub(b.since) > total/2 {
-		r.giveBack(b) // what is left of its lease may not suffice
+	if b.stale(now) {
+		r.giveBack(b)
 		return
 	}
+	total := b.until().Sub(b.since)
 	ctx, cancel := context.WithDeadline(r.requests, b.until().Add(-min(settleTime, total/10)))
 	defer cancel()
 	j := &job{run: r, batch: b, ctx: ctx}

@@ -76,8 +76,8 @@ func (l slowLoad) run(t *testing.T, slow int) (ages []time.Duration, most map[st
 			if n >= l.slow || slow > 0 {
 				b.submitTo(page(n))
 			}
+			after(l.perPage / time.Duration(l.pages)) // in turns, not all at once
 		}
-		after(l.perPage)
 	}
 	mu.Lock()
 	result := slices.Clone(ages)
@@ -96,10 +96,10 @@ func TestDispatcher_SlowPagesDoNotSlowTheOthers(t *testing.T) {
 			pages: 8, slow: 1, backlog: 1000, perPage: 40 * time.Millisecond, lasts: 12 * time.Second,
 		},
 		"fifty of 500 answer after eight seconds": {
-			pages: 500, slow: 50, backlog: 20, perPage: time.Second, lasts: 12 * time.Second, latency: 8 * time.Second,
+			pages: 500, slow: 50, backlog: 20, perPage: 2 * time.Second, lasts: 24 * time.Second, latency: 8 * time.Second,
 		},
 		"fifty of 500 never answer": {
-			pages: 500, slow: 50, backlog: 20, perPage: time.Second, lasts: 12 * time.Second,
+			pages: 500, slow: 50, backlog: 20, perPage: 2 * time.Second, lasts: 24 * time.Second,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -44,6 +44,7 @@ type hand struct {
 	health  *health
 	strikes strikes
 	alarms  alarms
+	tidied  time.Time
 	alarm   chan struct{} // tells that the next alarm is earlier than before
 	pacers  map[bool]*appevents.Pacer
 }
@@ -82,6 +83,9 @@ func (b *batch) until() time.Time {
 	}
 	return first
 }
+
+// stale reports whether what is left of the batch's lease may not suffice to send it.
+func (b *batch) stale(now time.Time) bool { return now.Sub(b.since) > b.until().Sub(b.since)/2 }
 
 func newHand(workers, maxEvents int, f *figures) *hand {
 	h := &hand{
@@ -193,7 +197,7 @@ func (h *hand) admits(n *node, now time.Time) bool {
 		}
 	}
 	_, blocked := n.blocked(now)
-	return !blocked
+	return !blocked && !n.ahead()
 }
 
 // wants reports whether more of a lane, or of the lanes of an edge, should be leased.
@@ -201,6 +205,8 @@ func (h *hand) wants(n *node, now time.Time) bool {
 	_, waits := n.waits(now)
 	switch {
 	case waits:
+		return false
+	case n.ahead():
 		return false
 	case n.open, n.hold.class != classNone:
 		return n.seat.waiting == 0
@@ -256,7 +262,7 @@ func (h *hand) setAlarm(n *node, at, now time.Time) {
 	}
 }
 
-// ring looks at the lanes whose time has come. It returns those whose token is to be asked for, and when to come again.
+// due looks at the lanes whose time has come. It returns those whose token is to be asked for, and when to come again.
 func (h *hand) due(now time.Time) (ask []*node, next time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -277,6 +283,10 @@ func (h *hand) due(now time.Time) (ask []*node, next time.Time) {
 			ask = append(ask, a.node)
 		}
 		h.refresh(a.node, now)
+	}
+	if now.Sub(h.tidied) > maxWatch {
+		h.tidied = now
+		h.health.forget(now)
 	}
 	h.moved(now)
 	return ask, next
@@ -364,7 +374,8 @@ func (h *hand) next(now time.Time) *batch {
 		n := h.ring[0]
 		h.ring = h.ring[1:]
 		at, ok := h.health.may(n, now)
-		if !ok {
+		stale := n.seat.batches[0].stale(now)
+		if !ok && !stale {
 			h.ring = append(h.ring, n)
 			h.setAlarm(n, at, now)
 			continue
@@ -378,7 +389,9 @@ func (h *hand) next(now time.Time) *batch {
 		if h.open[b.group] == b {
 			delete(h.open, b.group)
 		}
-		b.ticket = h.health.start(n, now)
+		if !stale { // or else it goes back, and takes nobody's turn
+			b.ticket = h.health.start(n, now)
+		}
 		h.refresh(n, now)
 		return b
 	}
@@ -492,7 +505,7 @@ func (h *hand) hurry(name string, now time.Time) (held bool) {
 	if n == nil {
 		return true // an earlier process may have paused it
 	}
-	n.probeAt = now
+	n.probeAt, n.pace.next = now, now
 	if held = n.hold.class != classNone; held {
 		n.hold.until, n.seat.paused = now, time.Time{}
 	}

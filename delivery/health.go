@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -447,7 +448,7 @@ func (h *health) succeeded(t *ticket, now time.Time, r *result, c *change) {
 	for s := n; s != nil; s = s.edge {
 		s.unconnected = 0
 		if r.accepted {
-			s.pace.accept(now)
+			s.pace.accept(now, s.hold.class == classThrottled && !slices.Contains(t.held, s))
 		}
 		// A token that others in flight are accepted with is good, whatever a single answer said.
 		if s.hold.class == classToken && r.accepted && r.token.same(s.hold.token) {
@@ -481,6 +482,7 @@ func (h *health) failed(t *ticket, now time.Time, r *result, c *change) {
 			edge.unconnected = 0
 		}
 		if edge.unconnected >= maxUnconnected && !edge.open {
+			edge.past.lastError, edge.past.lastErrorAt = r.why, now
 			h.open(edge, now, r.class, c)
 		}
 	}
