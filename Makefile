@@ -22,7 +22,7 @@ export GOWORK := off
 # Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo test test-race cover bench bench-delivery soak fuzz fmt tidy vet lint vuln api verify ci no-race
+.PHONY: help demo test test-race cover bench bench-delivery soak flaky-table fuzz fmt tidy vet lint vuln api verify ci no-race
 
 # each runs a command in every module: one visible recipe line each, stopping at the first that fails.
 define each
@@ -58,6 +58,10 @@ soak: ## Run the proofs about hostile peers and durable delivery in their large 
 	cd delivery && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/boltqueue && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/natsqueue && go test -count=1 -timeout=2h -v . -soak
+
+# In virtual time, so that it says the same on any machine. docs/delivery.md holds what it printed.
+flaky-table: ## Print what a flaky Graph costs durable delivery, which takes some minutes
+	@cd delivery && go test -count=1 -timeout=2h -run='^Test(Flaky|Outage)Table$$' . -v -table | grep -e '^|' -e '^$$' -e FAIL
 
 # Each fuzzer needs a run of its own. A failing input is written below testdata/fuzz and then fails "make test" too.
 fuzz: ## Run every fuzzer, or those matching FUZZ, for FUZZTIME each: a duration, or a count such as 10000x

@@ -276,7 +276,7 @@ func TestQuota_IsUsedAndNotOverdrawn(t *testing.T) {
 		"3,600 an hour, both":  {calls: 3600, window: time.Hour, headers: true, hint: true},
 		"10 a second":          {calls: 10, window: time.Second},
 	} {
-		if !*soak && q.calls > 600 {
+		if !*soak && (q.calls > 600 || q.window == time.Second) {
 			continue // the large ones
 		}
 		t.Run(name, func(t *testing.T) {
