@@ -33,9 +33,11 @@
 // request, and the conversions of a dataset into batches of up to 1,000. When Graph refuses such a request for what it
 // holds, the bad event is found and buried, and the others are delivered.
 //
-// Each Page and each dataset has a lane of its own on each edge. A lane that Graph throttles is left alone until the
-// time Graph gave, one whose token was not accepted until the token source gives another, and one in other trouble for
-// a growing time; then a single request finds out whether it goes again. Other lanes do not notice.
+// Each Page and each dataset has a lane of its own on each edge. A request that fails delays its own call; only when
+// hardly anything gets through does the lane wait, and single requests find out when it goes again. A lane that Graph
+// throttles is left alone until the time Graph gave, and then returns at a rate that Graph takes; one whose token was
+// not accepted goes on with the next token the source gives; one that misses a permission waits for it, and says so.
+// Other lanes do not notice, and slow ones leave them the workers. docs/delivery.md has the policy in figures.
 //
 // Nothing that is stored holds a credential, and personal data is stored as the hashes that are sent: the client gives
 // each request its token and signature when it is made.
@@ -43,6 +45,7 @@
 // # Looking in
 //
 // [WithObserver] tells of every settled call, [WithLogger] of lanes and trouble, [Dispatcher.Stats] of the figures to
-// watch: an old [Stats.Oldest] says that something is stuck. [Dispatcher.Buried] lists what was put aside, with what
+// watch: an old [Stats.Oldest] says that something is stuck. [Dispatcher.Lanes] says what each lane waits for, and
+// [Dispatcher.PauseLane] stops one. [Dispatcher.Buried] lists what was put aside, with what
 // went wrong, for [Dispatcher.Resubmit] after a fix or [Dispatcher.Discard].
 package delivery

@@ -90,16 +90,16 @@ func TestDispatcher_SlowPagesDoNotSlowTheOthers(t *testing.T) {
 	t.Parallel()
 	for name, load := range map[string]slowLoad{
 		"one of a few answers after eight seconds": {
-			pages: 8, slow: 1, backlog: 1000, perPage: 40 * time.Millisecond, lasts: 12 * time.Second, latency: 8 * time.Second,
+			pages: 8, slow: 1, backlog: 200, perPage: 50 * time.Millisecond, lasts: 10 * time.Second, latency: 8 * time.Second,
 		},
 		"one of a few never answers": {
-			pages: 8, slow: 1, backlog: 1000, perPage: 40 * time.Millisecond, lasts: 12 * time.Second,
+			pages: 8, slow: 1, backlog: 200, perPage: 50 * time.Millisecond, lasts: 10 * time.Second,
 		},
 		"fifty of 500 answer after eight seconds": {
-			pages: 500, slow: 50, backlog: 20, perPage: 2 * time.Second, lasts: 24 * time.Second, latency: 8 * time.Second,
+			pages: 500, slow: 50, backlog: 10, perPage: 5 * time.Second, lasts: 25 * time.Second, latency: 8 * time.Second,
 		},
 		"fifty of 500 never answer": {
-			pages: 500, slow: 50, backlog: 20, perPage: 2 * time.Second, lasts: 24 * time.Second,
+			pages: 500, slow: 50, backlog: 10, perPage: 5 * time.Second, lasts: 25 * time.Second,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,192 @@
+package delivery
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// lab is the health of lanes without a dispatcher: requests end as told, one after the other.
+type lab struct {
+	*health
+	now time.Time
+}
+
+func newLab() *lab {
+	return &lab{
+		health: newHealth(64, func() float64 { return 0 }), now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC),
+	}
+}
+
+// send makes a request of a lane, which ends after 20 ms, and reports whether it might.
+func (l *lab) send(lane string, c class) (change, bool) {
+	n := l.node(lane)
+	if _, ok := l.may(n, l.now); !ok {
+		return change{}, false
+	}
+	t := l.start(n, l.now)
+	l.now = l.now.Add(20 * time.Millisecond)
+	r := result{class: c, accepted: c == classNone, took: 20 * time.Millisecond, why: "no"}
+	return l.end(t, l.now, &r), true
+}
+
+func TestHealth_OpensWhenHardlyAnythingGetsThrough(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		good, bad int // answers, and then failures until the lane opens
+	}{
+		"nothing else was seen":    {0, firstFailing},
+		"one answer":               {1, minSeen - 1},
+		"answers for a long while": {100, openRun},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab()
+			for range test.good {
+				_, ok := l.send("activities/901", classNone)
+				require.True(t, ok)
+			}
+			for k := range test.bad {
+				require.False(t, l.node("activities/901").open, "after %d failures", k)
+				_, ok := l.send("activities/901", classTrouble)
+				require.True(t, ok)
+			}
+			require.True(t, l.node("activities/901").open)
+			_, ok := l.send("activities/901", classTrouble)
+			require.False(t, ok, "it waits for its probe")
+			_, ok = l.send("activities/902", classNone)
+			require.True(t, ok, "others do not")
+		})
+	}
+}
+
+func TestHealth_KeepsGoingWhenHalfOfItFails(t *testing.T) {
+	t.Parallel()
+	l, rng := newLab(), rand.New(rand.NewPCG(3, 4))
+	opened := 0
+	for range 20_000 {
+		c := classNone
+		if rng.IntN(2) == 0 {
+			c = classTrouble
+		}
+		change, ok := l.send("activities/901", c)
+		if opened += len(change.stopped); !ok {
+			l.now = l.now.Add(time.Second)
+		}
+	}
+	require.LessOrEqual(t, opened, 5)
+}
+
+func TestHealth_ProbesAtGrowingDistances(t *testing.T) {
+	t.Parallel()
+	l := newLab()
+	for range firstFailing {
+		l.send("activities/901", classTrouble)
+	}
+	n := l.node("activities/901")
+	before, probes := time.Duration(0), 0
+	for opened := l.now; l.now.Sub(opened) < time.Hour; probes++ {
+		distance := n.probeAt.Sub(l.now)
+		require.GreaterOrEqual(t, distance, before)
+		require.LessOrEqual(t, distance, lastProbe)
+		before = distance
+		l.now = n.probeAt
+		_, ok := l.send("activities/901", classTrouble)
+		require.True(t, ok)
+	}
+	require.Equal(t, lastProbe, before)
+	require.LessOrEqual(t, probes, 150)
+	l.now = n.probeAt
+	change, ok := l.send("activities/901", classNone)
+	require.True(t, ok)
+	require.Equal(t, []*node{n}, change.goes)
+	require.Equal(t, firstLimit, int(n.limit), "it starts slowly")
+}
+
+func TestHealth_BringsLanesBackTogether(t *testing.T) {
+	t.Parallel()
+	l := newLab()
+	const lanes = 1000
+	for range openRunAmong {
+		for k := range lanes {
+			l.send(fmt.Sprint("activities/", k), classTrouble)
+		}
+	}
+	edge := l.node("activities")
+	require.True(t, edge.mostlyDown(l.now))
+	minutes := 0
+	for end := l.now.Add(time.Minute); l.now.Before(end); l.now = l.now.Add(10 * time.Millisecond) {
+		for _, n := range edge.lanes {
+			if n.probeAt.Before(l.now) {
+				if _, ok := l.send(n.name, classTrouble); ok {
+					minutes++
+				}
+			}
+		}
+	}
+	require.LessOrEqual(t, minutes, 200, "three a second")
+	start := l.now
+	for len(edge.openLanes) > 0 && l.now.Sub(start) < time.Minute {
+		l.now = l.now.Add(time.Millisecond)
+		for n := range edge.openLanes {
+			if _, blocked := n.blocked(l.now); !blocked {
+				l.end(l.start(n, l.now), l.now, &result{accepted: true})
+			}
+		}
+	}
+	require.Less(t, l.now.Sub(start), 6*time.Second)
+}
+
+func TestHealth_DecaysWaits(t *testing.T) {
+	t.Parallel()
+	o := hold{level: 4, ended: time.Unix(1000, 0)}
+	o.decay(time.Unix(1000, 0).Add(2*throttleDelays[3]-1), throttleDelays)
+	require.Equal(t, 4, o.level)
+	o.decay(time.Unix(1000, 0).Add(2*throttleDelays[3]), throttleDelays)
+	require.Equal(t, 3, o.level, "one step at a time")
+	o.decay(time.Unix(1000, 0).Add(time.Hour), throttleDelays)
+	require.Zero(t, o.level)
+	require.Equal(t, 5*time.Second, throttleDelays[0])
+	require.Equal(t, time.Hour, throttleDelays[len(throttleDelays)-1])
+}
+
+func TestHealth_ForgetsWhatIsNotUsed(t *testing.T) {
+	t.Parallel()
+	l := newLab()
+	l.send("activities/901", classNone)
+	for range firstFailing {
+		l.send("activities/902", classTrouble)
+	}
+	l.now = l.now.Add(forgetTime)
+	l.forget(l.now)
+	require.NotContains(t, l.nodes, "activities/901")
+	require.Contains(t, l.nodes, "activities/902", "it is open")
+	require.Len(t, l.node("activities").lanes, 1)
+}
+
+// What a cycle of leasing costs with 20,000 lanes that wait.
+func BenchmarkHand_Cycle(b *testing.B) {
+	for _, lanes := range []int{1, 20_000} {
+		b.Run(fmt.Sprint(lanes, " lanes wait"), func(b *testing.B) {
+			h := newHand(64, 100, new(figures))
+			now := time.Now()
+			for k := range lanes {
+				n := h.health.node(fmt.Sprint("activities/", k))
+				h.health.open(n, now.Add(time.Hour), classTrouble, new(change))
+				h.refresh(n, now)
+			}
+			lease := &Lease{Item: Item{Lane: "page_activities/901"}, Until: now.Add(time.Hour)}
+			for b.Loop() {
+				h.room(b.Context())
+				h.due(now)
+				h.add([]*Lease{lease}, now)
+				batch := h.take()
+				h.done(batch, &result{accepted: true}, now)
+				h.settled(batch.node, batch.leases)
+			}
+		})
+	}
+}
