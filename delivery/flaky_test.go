@@ -306,7 +306,7 @@ func measureOutage(t *testing.T, a answer, pages int, d time.Duration) (o outage
 }
 
 // TestFlakyTable measures what a flaky Graph costs, in virtual time. With -table it measures and prints all of it.
-func TestFlakyTable(t *testing.T) { //nolint:paralleltest,tparallel // it prints line by line
+func TestFlakyTable(t *testing.T) { //nolint:paralleltest // it prints line by line
 	kinds := []answer{answers[1], answers[5], answers[10]}
 	rates, sizes, short, long := []float64{0.05, 0.5}, []int{1, 10}, 2*time.Second, 4*time.Minute
 	out := io.Discard
@@ -368,7 +368,7 @@ func (c cell) check(t *testing.T, a answer, rate float64, name string) {
 }
 
 // TestOutageTable measures what an outage costs, in virtual time. With -table it measures and prints all of it.
-func TestOutageTable(t *testing.T) { //nolint:paralleltest,tparallel // it prints line by line
+func TestOutageTable(t *testing.T) { //nolint:paralleltest // it prints line by line
 	kinds, out := answers[1:2], io.Discard
 	if *table {
 		kinds, out = []answer{answers[1], answers[3], answers[4], answers[5], answers[12]}, os.Stdout

@@ -127,10 +127,11 @@ func (n *node) state() LaneState {
 // maxNote bounds what a person can write about a pause.
 const maxNote = 500
 
-// PauseLane keeps the calls of a lane, and of those below it, from being sent until a time, or until [Dispatcher.ResumeLane]
-// when the time is zero. Requests under way go on. Everyone who shares the queue observes it, and it outlives this
-// process when the queue does. The note says why: [Dispatcher.Lanes] shows it. A lane that does not exist, a time that
-// has passed and a note of more than 500 bytes are refused with an [*appevents.ValidationError].
+// PauseLane keeps the calls of a lane, and of those below it, from being sent until a time, or until
+// [Dispatcher.ResumeLane] when the time is zero. Requests under way go on. Everyone who shares the queue observes it,
+// and it outlives this process when the queue does. The note says why: [Dispatcher.Lanes] shows it. A lane that does
+// not exist, a time that has passed and a note of more than 500 bytes are refused with an
+// [*appevents.ValidationError].
 func (d *Dispatcher) PauseLane(ctx context.Context, lane string, until time.Time, note string) error {
 	if err := checkLane(lane); err != nil {
 		return err

@@ -93,8 +93,7 @@ func activitySent(result *appevents.ActivityResult, err error) sent {
 
 // learn takes the usage from an error that has it.
 func (s *sent) learn(err error) {
-	var graph *appevents.GraphError
-	if errors.As(err, &graph) {
+	if graph, ok := errors.AsType[*appevents.GraphError](err); ok {
 		s.usage = graph.Usage
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/appevents/appevents-go"
 )
 
-// How fast a lane returns after it was throttled: at a rate that falls when Graph throttles and grows while it does not.
+// How fast a lane returns after it was throttled: at a rate that falls when Graph throttles and grows while it does
+// not.
 const (
 	firstRate    = 1.0              // requests a second when nothing is known
 	minRate      = 1.0 / 60         // and at least

@@ -159,7 +159,7 @@ func (panickingHandler) Handle(context.Context, slog.Record) error { panic("hand
 func TestPanickingLogHandler(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
-		logger := slog.New(panickingHandler{slog.NewTextHandler(io.Discard, nil)})
+		logger := slog.New(panickingHandler{slog.DiscardHandler})
 		b := newBench(t, setup{opts: []delivery.Option{delivery.WithLogger(logger)}})
 		b.graph.Inject(graphtest.Error(32, 0), graphtest.Error(100, 0))
 		b.submit("1", activity(901, 7, "a"))

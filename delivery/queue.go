@@ -12,9 +12,9 @@ import (
 // Queue keeps calls until they are delivered. Package memqueue, boltqueue and natsqueue have one each; an engine of
 // your own passes the suite in package queuetest.
 //
-// Times are of this machine, or of the server where the queue has one, and clocks are set: what is due after a while, the
-// retries, pauses and leases, is due after no more than that when the clock was set back meanwhile, also if the queue was
-// closed then.
+// Times are of this machine, or of the server where the queue has one, and clocks are set: what is due after a while,
+// the retries, pauses and leases, is due after no more than that when the clock was set back meanwhile, also if the
+// queue was closed then.
 //
 // Buried items are kept for 30 days, and take a quarter of the room at most, unless the engine is told otherwise; the
 // oldest are dropped first.

@@ -65,7 +65,8 @@ func WithWindow(d time.Duration) Option {
 	}
 }
 
-// WithBuriedAge sets how long a buried item is kept before it is dropped. Defaults to 30 days. Values below 1 are ignored.
+// WithBuriedAge sets how long a buried item is kept before it is dropped. Defaults to 30 days. Values below 1 are
+// ignored.
 func WithBuriedAge(d time.Duration) Option {
 	return func(q *Queue) {
 		if d > 0 {
@@ -74,8 +75,8 @@ func WithBuriedAge(d time.Duration) Option {
 	}
 }
 
-// WithBuriedLimit sets how many buried items are kept; then the oldest are dropped for new ones. Defaults to a quarter of
-// the capacity. Values below 1 are ignored.
+// WithBuriedLimit sets how many buried items are kept; then the oldest are dropped for new ones. Defaults to a quarter
+// of the capacity. Values below 1 are ignored.
 func WithBuriedLimit(n int) Option {
 	return func(q *Queue) {
 		if n > 0 {

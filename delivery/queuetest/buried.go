@@ -42,7 +42,8 @@ func unburyMany(t *testing.T, b *bench) {
 	if done, err := b.Unbury(b.ctx); done != 0 || err != nil {
 		t.Fatalf("Unbury of nothing: %d done, error %v", done, err)
 	}
-	if done, err := b.Unbury(b.ctx, delivery.Unburial{ID: ids[20]}, delivery.Unburial{ID: ids[21]}); done != 2 || err != nil {
+	done, err = b.Unbury(b.ctx, delivery.Unburial{ID: ids[20]}, delivery.Unburial{ID: ids[21]})
+	if done != 2 || err != nil {
 		t.Fatalf("Unbury: %d done, error %v", done, err)
 	}
 }

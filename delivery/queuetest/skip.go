@@ -149,8 +149,8 @@ type setClock struct{ offset atomic.Int64 }
 
 func (c *setClock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())).Round(0) }
 
-// clockSetBack sets the clock back by a day. What is due after a moment, and a pause and a lease that end after one, still
-// are.
+// clockSetBack sets the clock back by a day. What is due after a moment, and a pause and a lease that end after one,
+// still are.
 func clockSetBack(t *testing.T, e Engine, reopen bool) {
 	t.Helper()
 	const day = 24 * time.Hour

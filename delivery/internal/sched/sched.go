@@ -127,8 +127,8 @@ func (s *Signal) Notify() {
 // maxWait bounds a wait for a time of day: clocks are set, and machines sleep.
 const maxWait = time.Minute
 
-// Wait returns nil when changed or freed is closed, when the time at has come, which is never when at is zero, or after a
-// minute of waiting for it, and the context's error when ctx ends first.
+// Wait returns nil when changed or freed is closed, when the time at has come, which is never when at is zero, or
+// after a minute of waiting for it, and the context's error when ctx ends first.
 func Wait(ctx context.Context, changed, freed <-chan struct{}, at time.Time) error {
 	var due <-chan time.Time
 	if !at.IsZero() {

@@ -9,8 +9,8 @@ import (
 	"github.com/appevents/appevents-go/delivery"
 )
 
-// Turns takes turns between the lanes that have something to lease. A lane that is paused or skipped costs nothing until
-// that ends. The zero value is ready.
+// Turns takes turns between the lanes that have something to lease. A lane that is paused or skipped costs nothing
+// until that ends. The zero value is ready.
 type Turns struct {
 	lanes  map[string]*lane
 	ring   []*lane            // in the order of their turns

@@ -1,0 +1,226 @@
+package delivery
+
+import (
+	"container/heap"
+	"context"
+	"strings"
+	"time"
+
+	"github.com/appevents/appevents-go"
+)
+
+// This file is what a hand knows besides its batches: which lanes the queue is to leave out, when to look at a lane
+// again, and what others ask of it.
+
+// wants reports whether more of a lane, or of the lanes of an edge, should be leased.
+func (h *hand) wants(n *node, now time.Time) bool {
+	_, waits := n.waits(now)
+	switch {
+	case waits:
+		return false
+	case n.ahead():
+		return false
+	case n.open, n.hold.class != classNone:
+		return n.seat.waiting == 0
+	case n.edge == nil: // its lanes have their own word
+		return true
+	case n.seat.waiting == 0:
+		return true
+	case n.seat.waiting >= aheadBatches*h.health.allowance(n, now):
+		return false
+	case h.health.othersWork(n, now):
+		return n.seat.leased < max(maxBatch, h.workers*maxBatch/laneShare) && n.seat.bytes < maxHandBytes/laneShare
+	default:
+		return true
+	}
+}
+
+// refresh tells the queue what to leave out, and when that ends.
+func (h *hand) refresh(n *node, now time.Time) {
+	for s := n; s != nil; s = s.edge {
+		wants := h.wants(s, now)
+		if wants == s.seat.skipped {
+			if s.seat.skipped = !wants; wants {
+				h.skip.Remove(s.name)
+			} else {
+				h.skip.Add(s.name)
+			}
+		}
+		var at time.Time
+		if until, waits := s.waits(now); waits {
+			at = until
+		} else if s.seat.waiting > 0 {
+			at = s.pace.next
+		}
+		if ask := s.hold.askAt; s.hold.class == classToken && !s.hold.asking && (at.IsZero() || ask.Before(at)) {
+			at = ask
+		}
+		h.setAlarm(s, at, now)
+	}
+}
+
+// setAlarm has a lane looked at again.
+func (h *hand) setAlarm(n *node, at, now time.Time) {
+	if !at.After(now) || !n.seat.alarm.IsZero() && !at.Before(n.seat.alarm) {
+		return
+	}
+	n.seat.alarm = at
+	heap.Push(&h.alarms, alarm{at: at, node: n})
+	if h.alarms[0].node == n {
+		select {
+		case h.alarm <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// due looks at the lanes whose time has come. It returns those whose token is to be asked for, and when to come again.
+func (h *hand) due(now time.Time) (ask []*node, next time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for len(h.alarms) > 0 {
+		a := h.alarms[0]
+		if a.at.After(now) {
+			next = a.at
+			break
+		}
+		heap.Pop(&h.alarms)
+		if !a.node.seat.alarm.Equal(a.at) {
+			continue // there was an earlier one
+		}
+		a.node.seat.alarm = time.Time{}
+		o := &a.node.hold
+		if o.class == classToken && !o.asking && !o.askAt.After(now) {
+			o.asking = true
+			ask = append(ask, a.node)
+		}
+		h.refresh(a.node, now)
+	}
+	if now.Sub(h.tidied) > maxWatch {
+		h.tidied = now
+		h.health.forget(now)
+	}
+	h.moved(now)
+	return ask, next
+}
+
+// asked notes what the token source said about the token a lane waits for, and reports whether the lane goes again.
+func (h *hand) asked(n *node, fingerprint string, now time.Time) (goes bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := &n.hold
+	if o.class != classToken {
+		return false
+	}
+	o.asking = false
+	o.asks++
+	o.askAt = now.Add(backoff(firstAsk, lastAsk, o.asks+1, 0))
+	if goes = fingerprint != "" && fingerprint != o.token.fingerprint; goes {
+		o.until, o.level = now, 0 // the next request decides
+	}
+	h.refresh(n, now)
+	h.moved(now)
+	return goes
+}
+
+// hurry makes the next request of a lane due. It reports whether the queue has to know.
+func (h *hand) hurry(name string, now time.Time) (held bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.health.nodes[name]
+	if n == nil {
+		return true // an earlier process may have paused it
+	}
+	n.probeAt, n.pace.next = now, now
+	if held = n.hold.class != classNone; held {
+		n.hold.until, n.seat.paused = now, time.Time{}
+	}
+	h.refresh(n, now)
+	h.moved(now)
+	return held
+}
+
+// pauseOf is the pause of a lane that the queue does not know about yet. What ends in the queue by itself need not be
+// told.
+func (h *hand) pauseOf(n *node) (p Pause, due bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n.hold.class != classNone {
+		p = Pause{Lane: n.name, Until: n.hold.until, Note: n.hold.why}
+	} else {
+		p = Pause{Lane: n.name}
+	}
+	if p.Until.Equal(n.seat.paused) {
+		return p, false
+	}
+	n.seat.paused = p.Until
+	return p, true
+}
+
+// unpaused notes that the queue did not take the word on a lane.
+func (h *hand) unpaused(n *node) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n.seat.paused = time.Time{}
+}
+
+// view is what others than the hand may know of a lane.
+type view struct {
+	hold   class
+	open   bool
+	opened time.Time
+	until  time.Time
+	why    string
+}
+
+func (h *hand) look(n *node, now time.Time) view {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	v := view{hold: n.hold.class, open: n.open, opened: n.opened, why: n.past.lastError}
+	v.until, _ = n.blocked(now)
+	if v.hold != classNone {
+		v.until, v.why = n.hold.until, n.hold.why
+	}
+	return v
+}
+
+func (h *hand) tokenScope(n *node) appevents.Scope {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return n.hold.token.scope
+}
+
+// observe learns from the usage headers how far apart the requests of a lane should be.
+func (h *hand) observe(n *node, usage appevents.Usage, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	edge, object, _ := strings.Cut(n.name, "/")
+	pacer := h.pacers[edge == laneConversions] // limits of Marketing API calls are apart from the others
+	scope := appevents.Scope{Kind: appevents.ScopePage, ID: appevents.ID(object)}
+	pacer.Observe(context.Background(), appevents.CallInfo{Scope: scope, Usage: usage})
+	n.pace.suggest(pacer.Delay(scope.ID), now)
+	if n.edge != nil {
+		n.edge.pace.suggest(pacer.Delay(""), now)
+	}
+}
+
+// alarm says when a lane is to be looked at again.
+type alarm struct {
+	at   time.Time
+	node *node
+}
+
+// alarms is a heap, the next first.
+type alarms []alarm
+
+func (a alarms) Len() int           { return len(a) }
+func (a alarms) Less(i, j int) bool { return a[i].at.Before(a[j].at) }
+func (a alarms) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
+func (a *alarms) Push(x any)        { *a = append(*a, x.(alarm)) } //nolint:errcheck // of a caller here
+func (a *alarms) Pop() any {
+	old := *a
+	last := old[len(old)-1]
+	old[len(old)-1] = alarm{}
+	*a = old[:len(old)-1]
+	return last
+}
