@@ -119,7 +119,7 @@ func TestBot_KeepsWhatCannotBeDelivered(t *testing.T) {
 		return out.String()
 	}
 
-	m.meet(graphtest.MissingPermission)
+	m.meet(graphtest.Error(100, 0))
 	bot := start(t, m, "-queue", path)
 	bot.deliver(t, graphtest.Text("Hello"), graphtest.Text("Is anybody there?"))
 	var lines []string
@@ -136,7 +136,7 @@ func TestBot_KeepsWhatCannotBeDelivered(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(lines[1]), &second))
 	require.Equal(t, delivery.ReasonRefused, first.Reason)
 	require.Equal(t, 1, first.Attempts)
-	require.Contains(t, first.LastError, "200")
+	require.Contains(t, first.LastError, "100")
 	require.Contains(t, string(first.Call), "Contact")
 
 	m.meet(nil)
