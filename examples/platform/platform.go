@@ -86,21 +86,10 @@ func (p *platform) postback(ctx context.Context, from *appevents.PostbackEvent) 
 	return err
 }
 
-// reconnect takes the new token of a Page whose owner has logged in again. Calls that were waiting for it go by
-// themselves; those that were buried for a permission that was missing are accepted again.
+// reconnect takes the new token of a Page whose owner has logged in again. Calls that were waiting for it, or for a
+// permission that was missing, go by themselves, and at once when the lane is told so.
 func (p *platform) reconnect(ctx context.Context, page appevents.ID, token string) error {
 	scope, old := p.pages.reconnect(page, token)
 	p.tokens.Invalidate(scope, old)
-	for b, err := range p.dispatcher.Buried(ctx) {
-		if err != nil {
-			return err
-		}
-		if b.Lane == "events/"+string(scope.ID) && b.Reason == delivery.ReasonRefused {
-			if err := p.dispatcher.Resubmit(ctx, b.ID, nil); err != nil {
-				return err
-			}
-			p.tally.again(page)
-		}
-	}
-	return nil
+	return p.dispatcher.ResumeLane(ctx, "events/"+string(scope.ID))
 }

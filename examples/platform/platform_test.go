@@ -25,7 +25,7 @@ func TestDemo_NoPageHoldsUpAnother(t *testing.T) {
 		"197 others        591       0        0",
 		"107000000000000          0       0        3  token expired",
 		"107000000000000          3       0        0  mended",
-		"107000000000001          0       3        0  permission missing",
+		"107000000000001          0       0        3  permission missing",
 		"107000000000001          3       0        0  mended",
 		"107000000000002          0       0        3  throttled",
 		"Every event arrived once",

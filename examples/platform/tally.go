@@ -55,15 +55,6 @@ func (t *tally) settled(_ context.Context, s delivery.Settled) {
 	}
 }
 
-// again takes back that a call of a Page was buried: it was accepted again.
-func (t *tally) again(page appevents.ID) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c := t.counts[page]
-	c.buried--
-	t.counts[page] = c
-}
-
 // of returns the figures of a Page.
 func (t *tally) of(page appevents.ID) counts {
 	t.mu.Lock()
