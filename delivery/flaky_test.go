@@ -308,7 +308,7 @@ func measureOutage(t *testing.T, a answer, pages int, d time.Duration) (o outage
 // TestFlakyTable measures what a flaky Graph costs, in virtual time. With -table it measures and prints all of it.
 func TestFlakyTable(t *testing.T) { //nolint:paralleltest // it prints line by line
 	kinds := []answer{answers[1], answers[5], answers[10]}
-	rates, sizes, short, long := []float64{0.05, 0.5}, []int{1, 10}, 2*time.Second, 4*time.Minute
+	rates, sizes, short, long := []float64{0.05, 0.5}, []int{1, 10}, 6*time.Second, 4*time.Minute
 	out := io.Discard
 	if *table {
 		kinds, rates, sizes = answers, []float64{0.001, 0.01, 0.05, 0.2, 0.5, 1}, []int{1, 10, 1000}

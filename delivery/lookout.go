@@ -184,10 +184,11 @@ func (h *hand) look(n *node, now time.Time) view {
 	return v
 }
 
-func (h *hand) tokenScope(n *node) appevents.Scope {
+// tokenCall is a call that would carry the token a lane waits for, or nil.
+func (h *hand) tokenCall(n *node) appevents.Call {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return n.hold.token.scope
+	return n.hold.token.call
 }
 
 // observe learns from the usage headers how far apart the requests of a lane should be.

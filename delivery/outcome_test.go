@@ -161,7 +161,7 @@ func TestDispatcher_HoldsARefusalAgainstACallIfOthersGetThrough(t *testing.T) {
 					b.run()
 					after(2 * time.Hour)
 					require.Zero(t, b.Stats().Buried, "nothing else was tried")
-					const others = 24
+					const others = 40
 					for n := range others {
 						b.submit(fmt.Sprint(n), activity(other, 8, fmt.Sprint("good", n)))
 						after(20 * time.Minute)

@@ -131,9 +131,12 @@ func (p *pace) suggest(d time.Duration, now time.Time) {
 type tokenOf struct {
 	scope       appevents.Scope
 	fingerprint string
+	call        appevents.Call // one that carries it
 }
 
-func (t tokenOf) same(other tokenOf) bool { return t == other }
+func (t tokenOf) same(other tokenOf) bool {
+	return t.scope == other.scope && t.fingerprint == other.fingerprint
+}
 
 // held notes an answer that makes lanes wait: a limit, a block, a token.
 func (h *health) held(t *ticket, now time.Time, r *result, c *change) {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/bridge"
 )
 
 const (
@@ -154,7 +156,9 @@ func (r *run) askToken(ctx context.Context, n *node) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, maxAsk)
 	defer cancel()
-	fingerprint, _ = r.client.TokenFingerprint(ctx, r.hand.tokenScope(n))
+	if call := r.hand.tokenCall(n); call != nil {
+		fingerprint, _ = bridge.Of(r.client).TokenFingerprint(ctx, call)
+	}
 }
 
 // work delivers batches until there are no more.
