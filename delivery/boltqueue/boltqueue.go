@@ -1,46 +1,10 @@
-// Package boltqueue is a [delivery.Queue] in one file, for one machine: nothing to run beside your program.
-//
-// # Durability
-//
-// An item is on the disk, flushed with fsync, when Put returns, and so is a settlement when Settle returns. Many
-// callers at a time share one flush: whoever waits when a flush ends is in the next one, so a single caller never waits
-// for a timer.
-//
-// When the process dies, also by kill -9, nothing acknowledged is lost, and what it had leased and not settled is due
-// again at once when the queue is next opened. When the machine dies, the same holds as far as the disk keeps what it
-// said it had flushed. When the disk dies the queue is gone: one file on one machine has no second copy.
-//
-// # Duplicates
-//
-// A key is remembered for 48 hours (see [WithWindow]), also after a restart. The newest ones are held in memory, older
-// ones only in the file, so memory stays flat however many there are, and however many items wait.
-//
-// # One process
-//
-// The file is locked while it is open, and [Open] returns [ErrLocked] for a second process. The lock ends with the
-// process. Keep the file on a local disk: network file systems promise neither locks nor flushes.
-//
-// # Space
-//
-// Space of delivered calls is used again, and a file of more than 32 MiB that is mostly free is made small when it is
-// opened. When the disk is full, or the file as large as [WithMaxSize] allows, Put fails with [delivery.ErrFull], and
-// what is in the queue stays intact and is delivered: room for that is laid aside. Put works again once there is room.
-//
-// # Damage
-//
-// Open reads the file once, and returns an error when it is damaged, is another program's, or was written by a newer
-// version of this package. When the disk fails to write, the queue hands out nothing more, since what cannot be settled
-// would be sent again and again: all methods but Buried and Counts return an error that wraps [delivery.ErrClosed], so
-// Dispatcher.Run ends with it, until the queue is opened again.
 package boltqueue
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -56,7 +20,12 @@ import (
 const (
 	defaultLeaseTime = time.Minute
 	defaultWindow    = 48 * time.Hour
+	defaultBuriedAge = 30 * 24 * time.Hour
 	maxLane          = 1024
+
+	// Buried items take at most this share of the room, which is this where only the disk sets a limit.
+	buriedShare = 4
+	defaultRoom = 4 << 30
 )
 
 // ErrLocked is returned by [Open] when the queue is open already: in another process, or a second time in this one.
@@ -64,9 +33,13 @@ var ErrLocked = errors.New("boltqueue: the queue is open already, perhaps in ano
 
 // config is what the options build.
 type config struct {
-	leaseTime time.Duration
-	window    time.Duration
-	maxSize   int
+	leaseTime   time.Duration
+	window      time.Duration
+	maxSize     int
+	buriedAge   time.Duration
+	buriedLimit int
+	logger      *slog.Logger
+	wall        func() time.Time
 }
 
 // Option sets one property of a [Queue]. One with a value that cannot work makes [Open] return an
@@ -114,32 +87,79 @@ func WithMaxSize(bytes int) Option {
 	}
 }
 
+// WithBuriedAge sets how long a buried call is kept; then it is dropped. Defaults to 30 days. When nothing was written
+// for a day before the queue was opened, nothing is dropped for its age in the first hour: the clock may be wrong.
+func WithBuriedAge(d time.Duration) Option {
+	return func(c *config) error {
+		if d <= 0 {
+			return optionError("WithBuriedAge", "the time must be positive")
+		}
+		c.buriedAge = d
+		return nil
+	}
+}
+
+// WithBuriedLimit sets how many buried calls are kept; then the oldest are dropped. Defaults to 0, which means that
+// they take at most a quarter of [WithMaxSize], or 1 GiB without that.
+func WithBuriedLimit(n int) Option {
+	return func(c *config) error {
+		if n < 0 {
+			return optionError("WithBuriedLimit", "the number must not be negative")
+		}
+		c.buriedLimit = n
+		return nil
+	}
+}
+
+// WithLogger sets where the queue says that a file was damaged, what it mended, and which calls it could not read. No
+// body is logged. Defaults to [slog.Default].
+func WithLogger(logger *slog.Logger) Option {
+	return func(c *config) error {
+		if logger == nil {
+			return optionError("WithLogger", "the logger is nil")
+		}
+		c.logger = logger
+		return nil
+	}
+}
+
 // Queue is a queue in one file. Make one with [Open].
 type Queue struct {
 	config
 
-	db     *bbolt.DB
-	writer writer
+	file      *handle
+	clock     clock
+	writer    writer
+	old       bool               // there may be records of format 1
+	buriedSum int64              // bytes of buried records; the writer's own
+	agesFrom  time.Time          // nothing is dropped for its age before
+	unwatch   context.CancelFunc // ends watch
+	watched   chan struct{}      // closed when it has ended
 
 	mu        sync.Mutex
 	closed    bool
 	turns     sched.Turns
 	holds     sched.Holds
 	signal    sched.Signal
-	settling  map[uint64]struct{} // items whose settlement is being written
-	from      map[string]uint64   // where in a lane to look for the next item: what is before is leased or gone
-	nextDue   time.Time           // when the next delayed item is due; zero when there is none
-	promoting bool                // delayed items are being made due
-	broken    error               // why nothing can be written any more
+	settling  map[uint64]struct{}  // items whose settlement is being written
+	lanes     map[string]*laneInfo // lanes with pending items
+	from      map[string]uint64    // where in a lane to look for the next item: what is before is leased or gone
+	nextDue   time.Time            // when the next delayed item is due; zero when there is none
+	promoting bool                 // delayed items are being made due
+	broken    error                // why nothing can be written any more
 }
 
 var _ delivery.Queue = (*Queue)(nil)
 
 // Open opens the queue in the file at path, which is made when it does not exist; its directory must. It returns an
 // error that wraps [ErrLocked] within a second when another process has it open.
+//
+// The file is read once. What can be mended in a damaged one is mended, and said to the logger (see [WithLogger]); a
+// file whose structure is damaged is left as it is, and Open returns an error.
 func Open(path string, opts ...Option) (*Queue, error) {
 	q := &Queue{
-		config:   config{leaseTime: defaultLeaseTime, window: defaultWindow},
+		config:   config{leaseTime: defaultLeaseTime, window: defaultWindow, buriedAge: defaultBuriedAge},
+		watched:  make(chan struct{}),
 		settling: make(map[uint64]struct{}),
 		from:     make(map[string]uint64),
 	}
@@ -151,40 +171,27 @@ func Open(path string, opts ...Option) (*Queue, error) {
 			return nil, err
 		}
 	}
-	db, err := openFile(path, q.maxSize)
+	if q.logger == nil {
+		q.logger = slog.Default()
+	}
+	q.clock.wall = q.wall
+	q.clock.start()
+	file, found, err := openFile(path, q.maxSize, &q.clock)
 	if err != nil {
 		return nil, err
 	}
-	q.db = db
-	err = q.load()
+	q.file, q.writer.queue = file, q
+	err = q.settleIn(found)
 	if err == nil {
-		err = q.writer.start(q)
+		err = q.writer.start()
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("boltqueue: open %s: %w", path, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("boltqueue: open %s: %w", path, err), file.close())
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	q.unwatch = cancel
+	go q.watch(ctx)
 	return q, nil
-}
-
-// load reads what the queue keeps in memory: lanes, pauses and recent keys.
-func (q *Queue) load() error {
-	now := time.Now()
-	return q.view(func(tx *bbolt.Tx) error {
-		forEachLane(tx, func(lane string, from uint64) {
-			q.from[lane] = from
-			q.turns.Ready(lane)
-		})
-		pauses := tx.Bucket(bucketPauses).Cursor()
-		for lane, until := pauses.First(); lane != nil; lane, until = pauses.Next() {
-			if len(until) == 8 {
-				q.turns.Pause(string(lane), nanosToTime(binary.BigEndian.Uint64(until)), now)
-			}
-		}
-		q.nextDue = firstDue(tx)
-		q.writer.keys.window = q.window
-		q.writer.keys.load(tx, now)
-		return nil
-	})
 }
 
 // Put implements [delivery.Queue]. When ctx ends while the item is being written, Put still waits for the disk, so its
@@ -193,20 +200,22 @@ func (q *Queue) Put(ctx context.Context, item delivery.Item) (added bool, err er
 	if err := checkLane(item.Lane); err != nil {
 		return false, err
 	}
-	data := record.Append(nil, &record.Record{Item: item})
+	data := draftRecord(&record.Record{Item: item})
 	err = q.writer.do(ctx, &op{
 		grows: true,
 		apply: func(t *txn) (func(), error) {
-			seq, ok, err := t.put(item.Key, item.Lane, data, true)
-			added = ok
+			seq, ok, err := t.put(&item, data, true)
 			return func() {
-				if ok {
+				if added = ok; ok {
 					q.arrived(item.Lane, seq)
 				}
 			}, err
 		},
 	})
-	return added && err == nil, err
+	if err != nil {
+		return false, err
+	}
+	return added, nil
 }
 
 // checkLane refuses what bbolt does not take for a key.
@@ -226,94 +235,6 @@ func (q *Queue) arrived(lane string, seq uint64) {
 	q.signal.Notify()
 }
 
-// Pause implements [delivery.Queue].
-func (q *Queue) Pause(ctx context.Context, p delivery.Pause) error {
-	lane, until := p.Lane, p.Until
-	if err := checkLane(lane); err != nil {
-		return err
-	}
-	now := time.Now()
-	q.mu.Lock()
-	if q.turns.Pause(lane, until, now) {
-		q.signal.Notify()
-	}
-	q.mu.Unlock()
-	return q.writer.do(ctx, &op{apply: func(t *txn) (func(), error) {
-		if !until.After(now) {
-			return nil, t.bucket(bucketPauses).Delete([]byte(lane))
-		}
-		return nil, t.bucket(bucketPauses).Put([]byte(lane), key64(timeToNanos(until)))
-	}})
-}
-
-// Buried implements [delivery.Queue].
-func (q *Queue) Buried(_ context.Context, from string, limit int) (list []delivery.Buried, err error) {
-	if err := q.usable(); err != nil {
-		return nil, err
-	}
-	var first uint64
-	if from != "" {
-		if first, err = strconv.ParseUint(from, 10, 64); err != nil {
-			return nil, fmt.Errorf("boltqueue: %w", delivery.ErrNotFound)
-		}
-	}
-	err = q.view(func(tx *bbolt.Tx) error {
-		c := tx.Bucket(bucketBuried).Cursor()
-		for k, v := c.Seek(key64(first)); k != nil && len(list) < limit; k, v = c.Next() {
-			r := parse(slices.Clone(v), "")
-			list = append(list, delivery.Buried{
-				Item: r.Item, ID: strconv.FormatUint(binary.BigEndian.Uint64(k), 10), Reason: r.Reason,
-				Attempts: r.Attempts, FirstError: r.FirstError, LastError: r.LastError, BuriedAt: r.BuriedAt,
-			})
-		}
-		return nil
-	})
-	return list, q.wrap(err)
-}
-
-// Unbury implements [delivery.Queue].
-func (q *Queue) Unbury(ctx context.Context, list ...delivery.Unburial) (done int, err error) {
-	for _, u := range list {
-		switch e := q.unbury(ctx, u.ID, u.Again); {
-		case e == nil:
-			done++
-		case errors.Is(e, delivery.ErrNotFound):
-			err = e
-		default:
-			return done, e
-		}
-	}
-	return done, err
-}
-
-// Lanes implements [delivery.Queue].
-func (q *Queue) Lanes(context.Context) ([]delivery.LaneCounts, error) { return nil, nil }
-
-func (q *Queue) unbury(ctx context.Context, id string, again *delivery.Item) error {
-	number, err := strconv.ParseUint(id, 10, 64)
-	found := err == nil
-	var item delivery.Item
-	var data []byte
-	if again != nil {
-		if err := checkLane(again.Lane); err != nil {
-			return err
-		}
-		item = *again
-		data = record.Append(nil, &record.Record{Item: item})
-	}
-	err = q.writer.do(ctx, &op{apply: func(t *txn) (func(), error) {
-		if found = found && t.unbury(number); !found || again == nil {
-			return nil, nil
-		}
-		seq, _, err := t.put(item.Key, item.Lane, data, false)
-		return func() { q.arrived(item.Lane, seq) }, err
-	}})
-	if err == nil && !found {
-		err = fmt.Errorf("boltqueue: %w", delivery.ErrNotFound)
-	}
-	return err
-}
-
 // Counts implements [delivery.Queue]. All figures survive a restart.
 func (q *Queue) Counts(context.Context) (delivery.Counts, error) {
 	q.mu.Lock()
@@ -326,14 +247,12 @@ func (q *Queue) Counts(context.Context) (delivery.Counts, error) {
 	var c counts
 	err := q.view(func(tx *bbolt.Tx) error {
 		c = readCounts(tx)
-		if _, v := tx.Bucket(bucketItems).Cursor().First(); v != nil {
-			oldest = parse(v, "").Submitted
-		}
+		oldest = q.oldest(tx)
 		return nil
 	})
 	return delivery.Counts{
 		Stored: c.stored, Duplicates: c.duplicates, Delivered: c.delivered, Buried: c.buried,
-		Pending: c.stored - c.delivered - c.buried, Kept: c.kept, PausedLanes: paused, Oldest: oldest,
+		Pending: c.stored - c.delivered - c.buried, Kept: c.kept, Dropped: c.dropped, PausedLanes: paused, Oldest: oldest,
 	}, q.wrap(err)
 }
 
@@ -347,13 +266,41 @@ func (q *Queue) Close() error {
 	q.closed = true
 	q.signal.Notify()
 	q.mu.Unlock()
+	q.unwatch()
 	q.writer.stop()
-	return q.wrap(q.db.Close())
+	select {
+	case <-q.watched:
+	case <-q.file.dead:
+	}
+	return q.wrap(q.file.close())
 }
 
 // view reads the file.
 func (q *Queue) view(fn func(tx *bbolt.Tx) error) error {
-	return guard(func() error { return q.db.View(fn) })
+	err := q.file.view(fn)
+	if err != nil && q.file.failed() != nil && !errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		return q.ended(err)
+	}
+	return err
+}
+
+// stop notes why nothing is written any more, and tells those who wait.
+func (q *Queue) stop(err error) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.broken == nil {
+		q.broken = q.ended(err)
+	}
+	q.signal.Notify()
+	return q.broken
+}
+
+// ended is what everybody is told once the file has failed.
+func (q *Queue) ended(err error) error {
+	if errors.Is(err, delivery.ErrClosed) {
+		return err
+	}
+	return fmt.Errorf("boltqueue: %w: its file failed, open it again: %w", delivery.ErrClosed, err)
 }
 
 // usable returns ErrClosed once the queue is closed.
@@ -373,6 +320,8 @@ func (q *Queue) wrap(err error) error {
 		return nil
 	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
 		return delivery.ErrClosed
+	case errors.Is(err, delivery.ErrClosed):
+		return err
 	}
 	return fmt.Errorf("boltqueue: %w", err)
 }

@@ -26,38 +26,46 @@ const (
 // errReplaced says that the opened file is no longer the one at the path.
 var errReplaced = errors.New("the file was replaced while it was opened")
 
-// openFile opens the file, makes it small when it pays, and makes its buckets.
-func openFile(path string, maxSize int) (*bbolt.DB, error) {
-	db, err := openAgain(path, maxSize)
+// openFile looks at the file, opens it, makes it small when it pays, and makes its buckets.
+func openFile(path string, maxSize int, clock *clock) (h *handle, a *audit, err error) {
+	h, a, err = openAgain(path, maxSize, clock)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := guard(func() error { return prepare(db) }); err != nil {
-		return nil, errors.Join(fmt.Errorf("boltqueue: open %s: %w", path, err), db.Close())
+	fail := func(err error) error {
+		return errors.Join(fmt.Errorf("boltqueue: open %s: %w", path, err), h.close())
 	}
-	if !mostlyFree(db) {
-		return db, nil
+	if err := h.prepare(a); err != nil {
+		return nil, nil, fail(err)
 	}
-	// A file that cannot be made small stays large, that is all; but once it is replaced, db is of no use.
+	if !mostlyFree(h) {
+		return h, a, nil
+	}
+	// A file that cannot be made small stays large, that is all; but once it is replaced, the open one is of no use.
 	replaced := false
 	err = guard(func() (err error) {
-		replaced, err = compact(db, path)
+		replaced, err = compact(h.db, path)
 		return err
 	})
 	if !replaced {
-		return db, nil
+		return h, a, nil
 	}
-	if err := errors.Join(err, db.Close()); err != nil {
-		return nil, fmt.Errorf("boltqueue: open %s: %w", path, err)
+	if err := errors.Join(err, h.close()); err != nil {
+		return nil, nil, fmt.Errorf("boltqueue: open %s: %w", path, err)
 	}
-	return openAgain(path, maxSize)
+	lost := a.found.meta
+	h, a, err = openAgain(path, maxSize, clock)
+	if err == nil {
+		a.found.meta += lost
+	}
+	return h, a, err
 }
 
-// openAgain opens the file at the path, again when it was replaced meanwhile.
-func openAgain(path string, maxSize int) (db *bbolt.DB, err error) {
+// openAgain looks at the file at the path and opens it, again when it was changed meanwhile.
+func openAgain(path string, maxSize int, clock *clock) (h *handle, a *audit, err error) {
 	for range maxOpens {
-		if err = verifyFile(path); err == nil {
-			db, err = open(path, maxSize)
+		if a, err = auditPath(path, clock); err == nil {
+			h, err = open(path, maxSize, a)
 		}
 		if !errors.Is(err, errReplaced) {
 			break
@@ -65,14 +73,44 @@ func openAgain(path string, maxSize int) (db *bbolt.DB, err error) {
 	}
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%w: %s", ErrLocked, path)
+		return nil, nil, fmt.Errorf("%w: %s", ErrLocked, path)
 	case err != nil:
-		return nil, fmt.Errorf("boltqueue: open %s: %w", path, err)
+		return nil, nil, fmt.Errorf("boltqueue: open %s: %w", path, err)
 	}
-	return db, nil
+	return h, a, nil
 }
 
-func open(path string, maxSize int) (*bbolt.DB, error) {
+// auditPath looks at the file at the path. It returns nil when there is none.
+func auditPath(path string, clock *clock) (a *audit, err error) {
+	file, err := os.Open(path) //nolint:gosec // the caller's path
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // to be made
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || info.Size() == 0 {
+		return nil, err
+	}
+	// bbolt is given the meta pages only when they are in order, and then only to lock the file.
+	if _, err := openPages(file); err != nil {
+		return nil, err
+	}
+	db, locked, err := openBolt(path, bbolt.Options{Timeout: lockTimeout, ReadOnly: true})
+	switch {
+	case errors.Is(err, bolterrors.ErrInvalid):
+		return nil, fmt.Errorf("%w, or not a queue: %w", errDamaged, err)
+	case err != nil:
+		return nil, err
+	}
+	a, err = auditFile(locked, clock.now())
+	return a, errors.Join(err, db.Close())
+}
+
+// open opens the file that was looked at.
+func open(path string, maxSize int, a *audit) (*handle, error) {
+	hook := new(hook)
 	db, file, err := openBolt(path, bbolt.Options{
 		Timeout:      lockTimeout,
 		FreelistType: bbolt.FreelistMapType,
@@ -80,29 +118,40 @@ func open(path string, maxSize int) (*bbolt.DB, error) {
 		// make them slow once a long queue has been worked off.
 		NoFreelistSync: true,
 		MaxSize:        maxSize,
+		Logger:         hook,
 	})
 	if err != nil {
 		return nil, err
 	}
-	// Whoever made the file small held the lock of the old one until it was replaced: having waited for that lock says
-	// nothing.
-	opened, err := file.Stat()
-	if err == nil {
-		var there os.FileInfo
-		if there, err = os.Stat(path); err == nil && !os.SameFile(opened, there) || errors.Is(err, fs.ErrNotExist) {
-			err = errReplaced
-		}
+	hook.file = file
+	h := &handle{
+		db: db, file: file, path: path, hook: hook, pageSize: db.Info().PageSize, reading: make(chan struct{}, 1),
+		dead: make(chan struct{}),
+	}
+	// Whoever made the file small held the lock of the old one until it was replaced, and who had it open has written:
+	// having waited for the lock says nothing.
+	err = h.there()
+	if errors.Is(err, errGone) {
+		err = errReplaced
+	}
+	if err == nil && a != nil {
+		err = h.view(func(tx *bbolt.Tx) error {
+			if uint64(tx.ID()) != a.meta.txid { //nolint:gosec // never negative
+				return errReplaced
+			}
+			return nil
+		})
 	}
 	if err == nil {
 		err = syncDir(path) // it may be new
 	}
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, h.close())
 	}
-	return db, nil
+	return h, nil
 }
 
-// openBolt opens a file with bbolt, which panics on some damaged ones and then keeps them open and locked.
+// openBolt opens a file with bbolt.
 func openBolt(path string, options bbolt.Options) (db *bbolt.DB, file *os.File, err error) {
 	options.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		var err error
@@ -114,14 +163,15 @@ func openBolt(path string, options bbolt.Options) (db *bbolt.DB, file *os.File, 
 		return err
 	})
 	if errors.Is(err, errDamaged) && file != nil {
+		_ = unlock(file)
 		_ = file.Close()
 	}
 	return db, file, err
 }
 
-// prepare makes the buckets of a new file, and refuses one that is not this package's.
-func prepare(db *bbolt.DB) error {
-	err := db.View(func(tx *bbolt.Tx) error {
+// prepare makes the buckets of a new file, takes one of format 1 over, and refuses one that is not this package's.
+func (h *handle) prepare(a *audit) error {
+	err := h.view(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
 			if name, _ := tx.Cursor().First(); name != nil {
@@ -129,16 +179,20 @@ func prepare(db *bbolt.DB) error {
 			}
 			return nil
 		}
-		if v := meta.Get(metaFormat); len(v) != 1 || v[0] != format {
-			return fmt.Errorf("the queue has format %x, and this version of boltqueue reads only %02x: open it with a newer one",
-				v, format)
+		if v := meta.Get(metaFormat); len(v) != 1 || v[0] < 1 || v[0] > format {
+			return fmt.Errorf("the queue has format %x, and this version of boltqueue reads only up to %02x: "+
+				"open it with a newer one", v, format)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return db.Update(makeBuckets)
+	err = h.update(makeBuckets)
+	if a != nil && a.ours && err != nil && isFull(err) {
+		return nil // it has what it needs, and what it still lacks it gets another time
+	}
+	return err
 }
 
 func makeBuckets(tx *bbolt.Tx) error {
@@ -147,20 +201,27 @@ func makeBuckets(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	if meta := tx.Bucket(bucketMeta); meta.Get(metaFormat) == nil {
-		return meta.Put(metaFormat, []byte{format})
+	meta := tx.Bucket(bucketMeta)
+	switch v := meta.Get(metaFormat); {
+	case v == nil:
+	case v[0] < format:
+		if err := meta.Put(metaOld, one); err != nil {
+			return err
+		}
+	default:
+		return nil
 	}
-	return nil
+	return meta.Put(metaFormat, []byte{format})
 }
 
 // mostlyFree reports whether a file is worth making small. It needs a transaction to have been written.
-func mostlyFree(db *bbolt.DB) bool {
-	info, err := os.Stat(db.Path())
+func mostlyFree(h *handle) bool {
+	info, err := h.file.Stat()
 	if err != nil || info.Size() < compactSize {
 		return false
 	}
-	stats := db.Stats()
-	free := (stats.FreePageN + stats.PendingPageN) * db.Info().PageSize
+	stats := h.db.Stats()
+	free := (stats.FreePageN + stats.PendingPageN) * h.db.Info().PageSize
 	return float64(free) > compactFree*float64(info.Size())
 }
 

@@ -85,6 +85,53 @@ func fillAndDrain() error {
 	return nil // without Close, like a crash
 }
 
+// roomChild fills a queue until the file may grow no more, and then lets it grow: nothing is freed in it meanwhile.
+func roomChild() int {
+	if err := fillAndGrow(); err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		return 1
+	}
+	return 0
+}
+
+func fillAndGrow() error {
+	ctx := context.Background()
+	q, err := boltqueue.Open(*childPath)
+	if err != nil {
+		return err
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	less := limit
+	less.Cur = 2 << 20
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &less); err != nil {
+		return err
+	}
+	n := int64(0)
+	for err == nil {
+		_, err = q.Put(ctx, largeItem(n))
+		n++
+	}
+	if !errors.Is(err, delivery.ErrFull) {
+		return err
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	for errors.Is(err, delivery.ErrFull) { // for a second or so
+		_, err = q.Put(ctx, largeItem(n))
+	}
+	return errors.Join(err, q.Close())
+}
+
+func TestFull_ADiskWithRoomAgainIsFound(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, child(t, "room", "-child-path="+filepath.Join(t.TempDir(), "queue.db")).Run())
+}
+
 func TestFull_WhatIsInTheQueueStaysDeliverable(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "queue.db")

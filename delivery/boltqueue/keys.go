@@ -34,6 +34,10 @@ type keys struct {
 	recent [recentParts][]recentKey
 	count  int // of recent
 
+	// since is when a generation from the future was first seen: the clock has been set back, and it lasts as long as
+	// one of now.
+	since map[int64]int64
+
 	swept uint64     // parts sorted into the file so far; the next one is swept % recentParts
 	log   []logEntry // what the log holds, oldest first
 	last  uint64     // number of its newest entry
@@ -53,22 +57,33 @@ type logEntry struct {
 
 func partOf(k delivery.Key) uint64 { return uint64(binary.BigEndian.Uint16(k[:])) >> 4 }
 
-// load reads the log.
-func (k *keys) load(tx *bbolt.Tx, now time.Time) {
-	oldest := now.Add(-k.window).UnixNano()
+// parseKeys reads an entry of the log: when its keys were put, and the keys. Those of format 1 have no checksum. One
+// that is damaged is read all the same: most of its keys are right, and none that is wrong is ever asked for.
+func parseKeys(number, value []byte) (put int64, list []byte, ok bool) {
+	data, ok := unseal(kindKeys, number, value)
+	if data == nil {
+		data, ok = value, len(value)%16 == 8
+	}
+	if len(data) < 8 {
+		return 0, nil, false
+	}
+	return number64(data), data[8:], ok
+}
+
+// load reads the log. No key was put later than now.
+func (k *keys) load(tx *bbolt.Tx, now int64) {
+	oldest := now - int64(k.window)
 	c := tx.Bucket(bucketKeyLog).Cursor()
-	for number, data := c.First(); len(number) == 8; number, data = c.Next() {
-		if len(data) < 8 {
-			continue
-		}
+	for number, value := c.First(); len(number) == 8; number, value = c.Next() {
+		put, list, _ := parseKeys(number, value)
+		put = min(put, now)
 		k.last = binary.BigEndian.Uint64(number)
-		put := int64(binary.BigEndian.Uint64(data)) //nolint:gosec // as written
 		k.log = append(k.log, logEntry{number: k.last, put: put})
 		if put <= oldest {
 			continue
 		}
-		for data = data[8:]; len(data) >= len(delivery.Key{}); data = data[len(delivery.Key{}):] {
-			k.add(recentKey{key: delivery.Key(data[:16]), put: put})
+		for ; len(list) >= len(delivery.Key{}); list = list[len(delivery.Key{}):] {
+			k.add(recentKey{key: delivery.Key(list[:16]), put: put})
 		}
 	}
 }
@@ -103,7 +118,7 @@ type keyChange struct {
 // remember adds a key. It reports whether that is known already.
 func (t *txn) remember(key delivery.Key) (known bool, err error) {
 	c := &t.keys
-	if _, known := c.fresh[key]; known || c.keys.known(key, t.now.Add(-c.keys.window).UnixNano()) {
+	if _, known := c.fresh[key]; known || c.keys.known(key, t.stamp-int64(c.keys.window)) {
 		return true, nil
 	}
 	if !c.opened {
@@ -128,11 +143,11 @@ func (t *txn) openGenerations() error {
 	c := &t.keys
 	c.opened = true
 	all := t.bucket(bucketKeys)
-	oldest := key64(timeToNanos(t.now.Add(-c.keys.window - c.keys.window/generations)))
+	lasts := int64(c.keys.window + c.keys.window/generations)
 	var over [][]byte
 	cursor := all.Cursor()
-	for k, _ := cursor.First(); k != nil; k, _ = cursor.Next() {
-		if bytes.Compare(k, oldest) <= 0 {
+	for k, _ := cursor.First(); len(k) == 8; k, _ = cursor.Next() {
+		if c.keys.start(number64(k), t.stamp) <= t.stamp-lasts {
 			over = append(over, bytes.Clone(k))
 		} else {
 			c.sorted = append(c.sorted, all.Bucket(k))
@@ -146,6 +161,21 @@ func (t *txn) openGenerations() error {
 	return nil
 }
 
+// start is when a generation began, which is not later than now.
+func (k *keys) start(name, now int64) int64 {
+	if name <= now {
+		delete(k.since, name)
+		return name
+	}
+	if k.since == nil {
+		k.since = make(map[int64]int64)
+	}
+	if _, ok := k.since[name]; !ok {
+		k.since[name] = now
+	}
+	return k.since[name]
+}
+
 // writeKeys writes what became of the keys: new ones to the log, parts of the recent ones to their place in the file
 // when there are too many in memory, and what is no longer needed out of the log.
 func (t *txn) writeKeys() error {
@@ -156,17 +186,21 @@ func (t *txn) writeKeys() error {
 	}
 	log := t.bucket(bucketKeyLog)
 	log.FillPercent = 1 // numbers only grow
-	data := binary.BigEndian.AppendUint64(make([]byte, 0, 8+16*len(c.fresh)), timeToNanos(t.now))
-	for key := range c.fresh {
-		data = append(data, key[:]...)
-	}
-	if err := log.Put(key64(c.keys.last+1), data); err != nil {
+	number := key64(c.keys.last + 1)
+	entry := newDraft(func(dst []byte) []byte {
+		dst = append64(slices.Grow(dst, 8+16*len(c.fresh)), t.stamp)
+		for key := range c.fresh {
+			dst = append(dst, key[:]...)
+		}
+		return dst
+	})
+	if err := log.Put(number, entry.seal(kindKeys, number)); err != nil {
 		return err
 	}
 	if err := t.sweep(); err != nil {
 		return err
 	}
-	oldest := t.now.Add(-c.keys.window).UnixNano()
+	oldest := t.stamp - int64(c.keys.window)
 	for c.cut < len(c.keys.log) {
 		e := c.keys.log[c.cut]
 		if e.put > oldest && c.swept-e.swept < recentParts {
@@ -185,7 +219,7 @@ func (t *txn) writeKeys() error {
 func (t *txn) sweep() error {
 	c := &t.keys
 	excess := min(c.keys.count+len(c.fresh)-maxRecent, minSweep+2*len(c.fresh))
-	oldest := t.now.Add(-c.keys.window).UnixNano()
+	oldest := t.stamp - int64(c.keys.window)
 	for end := c.swept + recentParts; excess > 0 && c.swept < end; c.swept++ {
 		part := slices.Clone(c.keys.recent[c.swept%recentParts])
 		slices.SortFunc(part, func(a, b recentKey) int { return bytes.Compare(a.key[:], b.key[:]) })
@@ -225,7 +259,7 @@ func (t *txn) generation(put int64) (*bbolt.Bucket, error) {
 }
 
 // commit makes a change that is on the disk known in memory.
-func (c *keyChange) commit(now time.Time) {
+func (c *keyChange) commit(now int64) {
 	k := c.keys
 	for ; k.swept < c.swept; k.swept++ {
 		part := &k.recent[k.swept%recentParts]
@@ -236,19 +270,18 @@ func (c *keyChange) commit(now time.Time) {
 	if len(c.fresh) == 0 {
 		return
 	}
-	put := now.UnixNano()
 	for key := range c.fresh {
-		k.add(recentKey{key: key, put: put})
+		k.add(recentKey{key: key, put: now})
 	}
 	k.last++
-	k.log = append(k.log, logEntry{number: k.last, put: put, swept: k.swept})
+	k.log = append(k.log, logEntry{number: k.last, put: now, swept: k.swept})
 	k.forget(now)
 }
 
 // forget drops the keys of one part whose time is over, a different part each time.
-func (k *keys) forget(now time.Time) {
+func (k *keys) forget(now int64) {
 	part := &k.recent[k.last%recentParts]
-	oldest := now.Add(-k.window).UnixNano()
+	oldest := now - int64(k.window)
 	before := len(*part)
 	*part = slices.DeleteFunc(*part, func(r recentKey) bool { return r.put <= oldest })
 	k.count -= before - len(*part)

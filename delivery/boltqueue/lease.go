@@ -49,8 +49,11 @@ func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([
 		if lane, ok := q.turns.Next(now, skip); ok {
 			leases, err := q.collect(lane, max(limit, 1), now)
 			q.mu.Unlock()
-			if err != nil || len(leases) > 0 {
-				return leases, q.wrap(err)
+			if err != nil {
+				return nil, q.wrap(err)
+			}
+			if len(leases) > 0 {
+				return leases, nil
 			}
 			continue
 		}
@@ -102,9 +105,11 @@ func (q *Queue) collect(lane string, limit int, now time.Time) (leases []*delive
 	until := now.Add(q.leaseTime)
 	from := q.from[lane]
 	exhausted := false
+	var bad []uint64
 	err = q.view(func(tx *bbolt.Tx) error {
 		items := tx.Bucket(bucketItems)
-		exhausted = scan(tx, lane, from, func(seq uint64) bool {
+		var err error
+		exhausted, err = scan(tx, lane, from, func(seq uint64) bool {
 			if len(leases) == limit {
 				return false
 			}
@@ -112,20 +117,73 @@ func (q *Queue) collect(lane string, limit int, now time.Time) (leases []*delive
 			if _, busy := q.settling[seq]; busy || q.holds.Held(seq) {
 				return true
 			}
-			if data := items.Get(key64(seq)); data != nil {
-				r := parse(bytes.Clone(data), lane)
-				r.Lane = lane // one string for all
-				leases = append(leases, q.leaseOf(seq, &r, until))
+			key := key64(seq)
+			data := items.Get(key)
+			if data == nil {
+				return true
 			}
+			r, ok := readRecord(kindItem, key, bytes.Clone(data), q.old)
+			if !ok {
+				bad = append(bad, seq)
+				return true
+			}
+			r.Lane = lane // one string for all
+			leases = append(leases, q.leaseOf(seq, &r, until))
 			return true
 		})
-		return nil
+		return err
 	})
+	if err != nil {
+		for _, l := range leases {
+			q.holds.Drop(l.Receipt.(*receipt).seq) //nolint:errcheck,forcetypeassert // as leaseOf makes them
+		}
+		return nil, err
+	}
+	if len(bad) > 0 {
+		q.discard(lane, bad)
+	}
 	if q.from[lane] = from; exhausted {
 		delete(q.from, lane)
 		q.turns.Empty(lane)
 	}
 	return leases, err
+}
+
+// discard buries items that cannot be read. The caller holds mu.
+func (q *Queue) discard(lane string, bad []uint64) {
+	for _, seq := range bad {
+		q.settling[seq] = struct{}{} // until then nobody else comes across it
+	}
+	after := func() {
+		for _, seq := range bad {
+			delete(q.settling, seq)
+		}
+	}
+	buried := 0
+	err := q.writer.enqueue(&op{
+		apply: func(t *txn) (func(), error) {
+			buried = 0
+			for _, seq := range bad {
+				r, there, ok := t.load(seq, lane)
+				if !there || ok {
+					continue
+				}
+				buried++
+				if err := t.discard(seq, lane, r.Body); err != nil {
+					return nil, err
+				}
+			}
+			return func() {
+				after()
+				q.logger.Warn("boltqueue: a record of the file was damaged, and has been buried", "file", q.file.path,
+					"lane", lane, "unreadable_calls_buried", buried)
+			}, nil
+		},
+		failed: after,
+	})
+	if err != nil {
+		after()
+	}
 }
 
 func (q *Queue) leaseOf(seq uint64, r *record.Record, until time.Time) *delivery.Lease {
@@ -142,6 +200,7 @@ type change struct {
 	*receipt
 	valid bool // the lease is good
 	lost  bool // the item was gone
+	later bool // it waits now
 }
 
 // Settle implements [delivery.Queue]. Giving an item back costs no write.
@@ -193,7 +252,7 @@ func (q *Queue) write(ctx context.Context, changes []change) error {
 				return nil, err
 			}
 		}
-		return func() { q.unpin(changes, t.now) }, nil
+		return func() { q.unpin(changes) }, nil
 	}})
 }
 
@@ -233,9 +292,13 @@ func (c *change) apply(t *txn) error {
 		c.lost = !found
 		return err
 	}
-	r, found := t.load(c.seq, lane)
+	r, found, ok := t.load(c.seq, lane)
 	if c.lost = !found; c.lost {
 		return nil
+	}
+	if !ok { // what was leased of it was sound
+		l := c.Lease
+		r = record.Record{Item: l.Item, Attempts: l.Attempts, FirstError: l.FirstError, LastError: l.LastError}
 	}
 	r.Begun = c.Verdict == delivery.Begin || c.Verdict == delivery.Release && c.Lease.Begun
 	if c.Verdict == delivery.Retry || c.Verdict == delivery.Bury {
@@ -246,13 +309,13 @@ func (c *change) apply(t *txn) error {
 	}
 	switch c.Verdict {
 	case delivery.Bury:
-		r.Reason, r.BuriedAt, r.Due = c.Reason, t.now, time.Time{}
+		r.Reason = c.Reason
 		return t.bury(c.seq, &r)
 	case delivery.Retry:
-		r.Due = time.Time{}
-		if c.At.After(t.now) {
-			r.Due = c.At
-			if err := t.delay(c.seq, &r); err != nil {
+		r.Due, c.later = time.Time{}, false
+		if due := t.clock.nanos(c.At); due > t.stamp {
+			c.later = true
+			if err := t.delay(c.seq, &r, due); err != nil {
 				return err
 			}
 		}
@@ -261,7 +324,7 @@ func (c *change) apply(t *txn) error {
 }
 
 // unpin announces what was written. The caller holds mu.
-func (q *Queue) unpin(changes []change, now time.Time) {
+func (q *Queue) unpin(changes []change) {
 	for i := range changes {
 		c := &changes[i]
 		if c.Verdict == delivery.Begin {
@@ -273,7 +336,7 @@ func (q *Queue) unpin(changes []change, now time.Time) {
 			continue
 		}
 		switch {
-		case c.Verdict == delivery.Done, c.Verdict == delivery.Bury, c.Verdict == delivery.Retry && c.At.After(now):
+		case c.Verdict == delivery.Done, c.Verdict == delivery.Bury, c.later:
 		default:
 			q.arrived(c.Lease.Lane, c.seq)
 		}

@@ -25,6 +25,8 @@ var (
 	childPath   = flag.String("child-path", "", "the file of the queue")
 	childGraph  = flag.String("child-graph", "", "where to deliver to")
 	childToken  = flag.String("child-token", "", "the access token")
+	childSeed   = flag.Uint64("child-seed", 0, "the seed of the damage")
+	childCount  = flag.Int("child-count", 0, "how many files to damage")
 	childStarts = flag.String("child-starts", "", "the first event of each submitter")
 )
 
@@ -35,6 +37,10 @@ func TestMain(m *testing.M) {
 		os.Exit(deliverChild())
 	case "full":
 		os.Exit(fullChild())
+	case "room":
+		os.Exit(roomChild())
+	case "damage":
+		os.Exit(damageChild())
 	case "lock":
 		os.Exit(lockChild())
 	default:

@@ -1,6 +1,7 @@
 package boltqueue
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 
@@ -15,8 +16,9 @@ const segmentSize = 256
 // bitmap says which items of a segment are due in a lane.
 type bitmap [segmentSize / 8]byte
 
-func (b *bitmap) set(seq uint64)   { b[seq%segmentSize/8] |= 1 << (seq % 8) }
-func (b *bitmap) clear(seq uint64) { b[seq%segmentSize/8] &^= 1 << (seq % 8) }
+func (b *bitmap) has(seq uint64) bool { return b[seq%segmentSize/8]&(1<<(seq%8)) != 0 }
+func (b *bitmap) set(seq uint64)      { b[seq%segmentSize/8] |= 1 << (seq % 8) }
+func (b *bitmap) clear(seq uint64)    { b[seq%segmentSize/8] &^= 1 << (seq % 8) }
 
 func readBitmap(data []byte) (b bitmap) {
 	copy(b[:], data)
@@ -50,13 +52,11 @@ func (e entry) append(dst []byte) []byte {
 	return append(binary.BigEndian.AppendUint64(dst, e.segment), e.lane...)
 }
 
-func parseEntry(key []byte) entry {
-	return entry{segment: binary.BigEndian.Uint64(key), lane: string(key[8:])}
-}
-
 // due returns the bitmap to change for an item. It is written with the transaction.
-func (t *txn) due(lane string, seq uint64) *bitmap {
-	e := entryOf(lane, seq)
+func (t *txn) due(lane string, seq uint64) *bitmap { return t.bits(entryOf(lane, seq)) }
+
+// bits returns the bitmap of an entry to change.
+func (t *txn) bits(e entry) *bitmap {
 	b := t.ready[e]
 	if b == nil {
 		t.scratch = e.append(t.scratch[:0])
@@ -87,22 +87,9 @@ func (t *txn) writeReady() error {
 	return nil
 }
 
-// forEachLane calls fn with every lane that has something due, and a number that none of it is before.
-func forEachLane(tx *bbolt.Tx, fn func(lane string, from uint64)) {
-	seen := make(map[string]struct{})
-	c := tx.Bucket(bucketReady).Cursor()
-	for k, _ := c.First(); len(k) >= 8; k, _ = c.Next() {
-		if _, ok := seen[string(k[8:])]; !ok {
-			e := parseEntry(k)
-			seen[e.lane] = struct{}{}
-			fn(e.lane, e.segment*segmentSize)
-		}
-	}
-}
-
 // scan calls fn with the numbers of the items due in a lane, from a number on and in order, until fn returns false. It
 // reports whether it came to the end.
-func scan(tx *bbolt.Tx, lane string, from uint64, fn func(seq uint64) bool) bool {
+func scan(tx *bbolt.Tx, lane string, from uint64, fn func(seq uint64) bool) (end bool, err error) {
 	c := tx.Bucket(bucketReady).Cursor()
 	e := entryOf(lane, from)
 	var key []byte
@@ -110,14 +97,17 @@ func scan(tx *bbolt.Tx, lane string, from uint64, fn func(seq uint64) bool) bool
 		key = e.append(key[:0])
 		k, data := c.Seek(key)
 		if len(k) < 8 {
-			return true
+			return true, nil
+		}
+		if bytes.Compare(k, key) < 0 {
+			return false, damaged("an entry of the ready bucket is out of order") // to be looked for without end
 		}
 		switch segment := binary.BigEndian.Uint64(k); {
 		case string(k[8:]) == lane:
 			b := readBitmap(data)
 			for seq, ok := b.from(max(from, segment*segmentSize)); ok; {
 				if !fn(seq) {
-					return false
+					return false, nil
 				}
 				if seq++; seq%segmentSize == 0 {
 					break

@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/appevents/appevents-go/delivery"
 )
@@ -27,6 +24,8 @@ const (
 type op struct {
 	// apply changes the transaction and returns what to do in memory once that is on the disk, under Queue.mu.
 	apply func(t *txn) (after func(), err error)
+
+	tend func() // what to do instead of writing; the rest is not used then
 
 	grows  bool   // it only takes room; on a full disk the others are tried without it
 	failed func() // called under Queue.mu when it could not be written; may be nil
@@ -48,12 +47,23 @@ type writer struct {
 	waiting []*op
 	closing bool
 
-	spent bool // the reserve is used up; the writer's own
+	full    atomic.Bool  // there was no room, and nothing has been freed since
+	written atomic.Int64 // transactions, those that failed included
+	doubled atomic.Bool  // both first pages of the file stand for the same
+
+	// The writer's own.
+	err      error // why nothing is written any more
+	kept     int64 // buried items
+	spent    bool  // the reserve is used up
+	fullFree int   // free pages when it was full
+	fullStep int   // how many more make it worth another attempt
+	disk     bool  // it was the disk that was full
+	probe    probe
 }
 
 // start lays room aside, unless the disk is full already, and starts the writer.
-func (w *writer) start(q *Queue) error {
-	w.queue, w.ended, w.arrived.L = q, make(chan struct{}), &w.mu
+func (w *writer) start() error {
+	w.ended, w.arrived.L = make(chan struct{}), &w.mu
 	if err := w.reserve(true); err != nil && !errors.Is(err, delivery.ErrFull) {
 		return err
 	}
@@ -67,7 +77,10 @@ func (w *writer) stop() {
 	w.closing = true
 	w.arrived.Signal()
 	w.mu.Unlock()
-	<-w.ended
+	select {
+	case <-w.ended:
+	case <-w.queue.file.dead: // it may hang for ever
+	}
 }
 
 // do writes o. When ctx ends first, o is taken back unless it is being written by then.
@@ -75,19 +88,40 @@ func (w *writer) do(ctx context.Context, o *op) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if o.grows && w.full.Load() {
+		return fmt.Errorf("boltqueue: %w", delivery.ErrFull)
+	}
 	if err := w.enqueue(o); err != nil {
 		return err
 	}
+	dead := w.queue.file.dead
 	select {
 	case <-o.done:
+		return o.err
 	case <-ctx.Done():
 		if w.withdraw(o) {
 			return ctx.Err()
 		}
-		<-o.done
+	case <-dead:
 	}
-	return o.err
+	select {
+	case <-o.done:
+		return o.err
+	case <-dead: // the writer may hang for ever
+		if w.withdraw(o) {
+			return w.queue.ended(w.queue.file.err)
+		}
+	}
+	select {
+	case <-o.done:
+		return o.err
+	case <-time.After(hang):
+		return w.queue.ended(w.queue.file.err)
+	}
 }
+
+// hang is how long to wait for the writer when bbolt may hold its locks for ever.
+const hang = 100 * time.Millisecond
 
 // enqueue hands o to the writer.
 func (w *writer) enqueue(o *op) error {
@@ -119,24 +153,62 @@ func (w *writer) run() {
 	for {
 		batch, ok := w.take()
 		if !ok {
+			if !w.doubled.Load() {
+				_ = w.double()
+			}
 			return
 		}
-		if w.spent && w.growing(batch) {
-			// Nothing new before there is a reserve again.
-			if err := w.reserve(true); err != nil {
+		batch = slices.DeleteFunc(batch, func(o *op) bool {
+			if o.tend != nil {
+				o.tend()
+			}
+			return o.tend != nil
+		})
+		if w.growing(batch) {
+			if err := w.roomFor(); err != nil {
 				batch = w.reject(batch, err)
 			}
 		}
 		err := w.commit(batch)
+		for errors.Is(err, delivery.ErrFull) && w.growing(batch) && w.makeRoom() {
+			err = w.commit(batch)
+		}
 		if errors.Is(err, delivery.ErrFull) {
 			// What frees room must not fail with what needs it.
+			if w.growing(batch) {
+				w.noteFull(err)
+			}
 			if batch = w.reject(batch, err); len(batch) > 0 {
 				_ = w.reserve(false)
 				err = w.commit(batch)
 			}
 		}
+		if err == nil && w.growing(batch) {
+			// Accepted means durable: nobody finds the file again when it is not where it was.
+			if err := w.queue.file.there(); err != nil {
+				batch = w.reject(batch, err)
+			}
+		}
 		w.finish(batch, err)
 	}
+}
+
+// roomFor returns an error when nothing new can be stored: the file is gone, or there is no reserve.
+func (w *writer) roomFor() error {
+	if err := w.queue.file.there(); err != nil {
+		return err
+	}
+	if w.full.Load() {
+		return fmt.Errorf("boltqueue: %w", delivery.ErrFull)
+	}
+	if !w.spent {
+		return nil
+	}
+	err := w.reserve(true)
+	if errors.Is(err, delivery.ErrFull) {
+		w.noteFull(err)
+	}
+	return err
 }
 
 // take waits for operations and returns all there are.
@@ -175,16 +247,7 @@ func (w *writer) commit(batch []*op) error {
 		return nil
 	}
 	q := w.queue
-	var (
-		due time.Time
-		t   *txn
-	)
-	err := w.update(func(tx *bbolt.Tx) error {
-		t = &txn{
-			tx: tx, opened: make(map[string]*bbolt.Bucket, 8), counts: readCounts(tx), now: time.Now(),
-			keys: keyChange{keys: &w.keys},
-		}
-		before := t.counts
+	t, err := w.write(func(t *txn) error {
 		for _, o := range batch {
 			after, err := o.apply(t)
 			if err != nil {
@@ -192,22 +255,17 @@ func (w *writer) commit(batch []*op) error {
 			}
 			o.after = after
 		}
-		if err := errors.Join(t.writeReady(), t.writeKeys()); err != nil {
-			return err
-		}
-		due = firstDue(tx)
-		if t.counts == before {
-			return nil
-		}
-		return t.bucket(bucketMeta).Put(metaCounts, t.counts.append(nil))
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	t.keys.commit(t.now)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.nextDue = due
+	q.nextDue = q.dueTime(t.nextDue)
+	for lane, n := range t.lanes {
+		q.count(lane, n, t.floor)
+	}
 	for _, o := range batch {
 		if o.after != nil {
 			o.after()
@@ -216,38 +274,73 @@ func (w *writer) commit(batch []*op) error {
 	return nil
 }
 
+// write writes a transaction and returns when it is on the disk.
+func (w *writer) write(fn func(t *txn) error) (t *txn, err error) {
+	q := w.queue
+	err = w.update(func(tx *bbolt.Tx) error {
+		t = &txn{
+			tx: tx, opened: make(map[string]*bbolt.Bucket, 8), counts: readCounts(tx), now: time.Now(),
+			stamp: q.clock.now(), clock: &q.clock, keys: keyChange{keys: &w.keys}, old: q.old,
+		}
+		before := t.counts
+		t.floor = before.last + 1
+		if err := fn(t); err != nil {
+			return err
+		}
+		if err := q.limitBuried(t, t.counts.buried-before.buried); err != nil {
+			return err
+		}
+		if err := errors.Join(t.writeReady(), t.writeKeys()); err != nil {
+			return err
+		}
+		t.nextDue = firstDue(tx)
+		if t.counts == before {
+			return nil
+		}
+		return t.bucket(bucketMeta).Put(metaCounts, t.counts.seal())
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.keys.commit(t.stamp)
+	q.buriedSum += t.buriedSum
+	w.kept = t.counts.kept
+	if w.full.Load() {
+		w.noteFreed(t.counts)
+	}
+	return t, nil
+}
+
+// double writes what the file holds once more, so that both of its first pages stand for it: when one is lost then,
+// nothing is.
+func (w *writer) double() error {
+	err := w.update(func(*bbolt.Tx) error { return nil })
+	w.doubled.Store(err == nil)
+	return err
+}
+
 // update writes a transaction. After an error other than ErrFull nothing more is written.
 func (w *writer) update(fn func(tx *bbolt.Tx) error) error {
-	q := w.queue
-	if q.broken != nil { // only the writer sets it
-		return q.broken
+	if w.err != nil {
+		return w.err
 	}
-	switch err := guard(func() error { return q.db.Update(fn) }); {
+	w.doubled.Store(false)
+	w.written.Add(1)
+	switch err := w.queue.file.update(fn); {
 	case err == nil:
 		return nil
-	case isFull(err):
+	case isFull(err) && w.queue.file.failed() == nil:
 		return fmt.Errorf("boltqueue: %w: %w", delivery.ErrFull, err)
 	default:
 		// After a failed flush nobody knows what is on the disk; reading it anew when the file is opened again does.
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.broken = fmt.Errorf("boltqueue: %w: writing failed, open it again: %w", delivery.ErrClosed, err)
-		q.signal.Notify()
-		return q.broken
+		w.err = w.queue.stop(err)
+		return w.err
 	}
 }
 
 // growing reports whether a batch holds something that only takes room.
 func (w *writer) growing(batch []*op) bool {
 	return slices.ContainsFunc(batch, func(o *op) bool { return o.grows })
-}
-
-// reserve lays room aside in the file or gives it back. On a full disk it lets settlements be written, which make room
-// in the end but take some first.
-func (w *writer) reserve(lay bool) error {
-	err := w.update(func(tx *bbolt.Tx) error { return layReserve(tx, lay) })
-	w.spent = !lay || err != nil
-	return err
 }
 
 // reject fails the operations of a batch that need room and returns the others.
@@ -273,15 +366,4 @@ func (w *writer) finish(batch []*op, err error) {
 		}
 		close(o.done)
 	}
-}
-
-// isFull reports whether an error says that there was no room, and nothing was changed. bbolt keeps only the text of
-// one of them. A flush that fails for lack of room is another matter: what it should have flushed may be lost.
-func isFull(err error) bool {
-	if errors.Is(err, bolterrors.ErrMaxSizeReached) || strings.HasPrefix(err.Error(), "file resize error") {
-		return true
-	}
-	var write *fs.PathError
-	return errors.As(err, &write) && write.Op == "write" &&
-		(errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EFBIG) || errors.Is(err, syscall.EDQUOT))
 }

@@ -65,8 +65,18 @@ func breakQueue(t *testing.T, path string, apply func(*txn) (func(), error), nam
 	require.ErrorContains(t, err, name, "what cannot be settled is not handed out")
 	require.ErrorIs(t, err, delivery.ErrClosed, "and whoever delivers ends")
 	_, err = q.Counts(t.Context())
-	require.NoError(t, err, "what is there can be looked at")
+	_, buriedErr := q.Buried(t.Context(), "", 1)
+	_, lanesErr := q.Lanes(t.Context())
+	if name == "the file is damaged" { // and may not be entered again
+		for _, err := range []error{err, buriedErr, lanesErr} {
+			require.ErrorContains(t, err, name)
+			require.ErrorIs(t, err, delivery.ErrClosed)
+		}
+	} else {
+		require.NoError(t, errors.Join(err, buriedErr, lanesErr), "what is there can be looked at")
+	}
 	require.NoError(t, q.Close())
+	require.Zero(t, time.Since(begin), "at once")
 }
 
 func TestIsFull(t *testing.T) {
@@ -78,6 +88,7 @@ func TestIsFull(t *testing.T) {
 		{&fs.PathError{Op: "write", Path: "queue.db", Err: syscall.ENOSPC}, true},
 		{&fs.PathError{Op: "write", Path: "queue.db", Err: syscall.EFBIG}, true},
 		{&fs.PathError{Op: "write", Path: "queue.db", Err: syscall.EDQUOT}, true},
+		{&fs.PathError{Op: "truncate", Path: "queue.db", Err: syscall.EFBIG}, true},
 		{&fs.PathError{Op: "write", Path: "queue.db", Err: syscall.EIO}, false},
 		{&fs.PathError{Op: "sync", Path: "queue.db", Err: syscall.ENOSPC}, false},
 		{syscall.ENOSPC, false}, // of a flush: what it should have flushed may be lost
@@ -121,6 +132,7 @@ func TestReserve_CanBeMissingWhenOpened(t *testing.T) {
 	n := fillUp(t, q, 0)
 	require.NoError(t, q.writer.reserve(false))
 	q.writer.spent = false
+	q.writer.full.Store(false)
 	n += fillUp(t, q, 1000)
 	require.NoError(t, q.Close())
 
@@ -151,23 +163,23 @@ func TestOpen_NoticesThatTheFileWasReplaced(t *testing.T) {
 	require.True(t, put(t, other, numbered(1)))
 	require.NoError(t, other.Close())
 	type result struct {
-		db  *bbolt.DB
+		h   *handle
 		err error
 	}
 	opened := make(chan result, 1)
 	go func() {
-		db, err := open(path, 0) // waits for the lock
-		opened <- result{db, err}
+		h, err := open(path, 0, nil) // waits for the lock
+		opened <- result{h, err}
 	}()
 	<-time.After(200 * time.Millisecond) // long enough for it to wait, nearly always
 	require.NoError(t, os.Rename(smaller, path))
 	require.NoError(t, q.Close())
 	if r := <-opened; r.err == nil { // it came later
-		require.NoError(t, r.db.View(func(tx *bbolt.Tx) error {
+		require.NoError(t, r.h.view(func(tx *bbolt.Tx) error {
 			require.EqualValues(t, 1, readCounts(tx).stored)
 			return nil
 		}))
-		require.NoError(t, r.db.Close())
+		require.NoError(t, r.h.close())
 	} else if !errors.Is(r.err, bolterrors.ErrTimeout) {
 		require.ErrorIs(t, r.err, errReplaced)
 	}
