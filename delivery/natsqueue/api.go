@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,170 +14,269 @@ import (
 )
 
 const (
-	// fetchWait is how long one request for calls waits, and heartbeat how often the server says that it still does.
-	fetchWait = 30 * time.Second
-	heartbeat = time.Second
-	silence   = 3 * heartbeat // after which the server is gone
+	// maxRequests bounds the requests to JetStream's API that one queue has under way. A server that has ten thousand
+	// before it, from everybody, drops them all.
+	maxRequests = 256
 
-	// maxFetch is about the most bytes to ask for at a time. A server drops a connection that has more than 64 MiB
-	// before it.
-	maxFetch = 32 << 20
+	// maxFetch is about the most bytes to ask for at a time, and maxGets bounds how many single messages. A server drops
+	// a connection that has more than 64 MiB before it.
+	maxFetch = 24 << 20
+	maxGets  = 24
 
-	// flushTime bounds how long to wait for messages that were on their way when a request was given up.
+	// flushTime bounds how long to wait for a server when something is given up.
 	flushTime = time.Second
 )
 
-// pullRequest is what a consumer is asked for messages with. With NoWait it ends as soon as there is nothing more, but
-// not before there was something.
-type pullRequest struct {
-	Batch     int           `json:"batch"`
-	NoWait    bool          `json:"no_wait,omitempty"`
-	Expires   time.Duration `json:"expires"`
-	Heartbeat time.Duration `json:"idle_heartbeat"`
-}
-
-// pull asks the consumer for messages and also returns when the first one came. Unlike the requests of package
-// jetstream, one that is given up leaves hardly ever a message behind that nobody would see until its lease ends.
-func (q *Queue) pull(ctx context.Context, request pullRequest) (msgs []*nats.Msg, first time.Time, err error) {
-	// The consumer could be told how many bytes to send, but one with replicas says that it has before it does.
-	request.Batch = min(request.Batch, max(1, maxFetch/max(1, int(q.size.Load()))))
-	request.Expires, request.Heartbeat = fetchWait, heartbeat
-	msgs, first, err = q.receive(ctx, "CONSUMER.MSG.NEXT."+q.name+"."+consumerName, request, request.Batch)
-	total := 0
-	for _, msg := range msgs {
-		total += len(msg.Data)
-	}
-	if len(msgs) > 0 {
-		q.size.Store(int64(total / len(msgs)))
-	}
-	return msgs, first, err
+// message is a message as a stream has it.
+type message struct {
+	subject string
+	seq     uint64
+	time    time.Time // when the server stored it
+	header  nats.Header
+	data    []byte
 }
 
 // getRequest is what a stream is asked for messages with.
 type getRequest struct {
-	Batch    int    `json:"batch"`
-	MaxBytes int    `json:"max_bytes"`
-	Seq      uint64 `json:"seq"`
-	Subject  string `json:"next_by_subj"`
+	Batch    int    `json:"batch,omitempty"`
+	MaxBytes int    `json:"max_bytes,omitempty"`
+	Seq      uint64 `json:"seq,omitempty"`
+	Next     string `json:"next_by_subj,omitempty"`
+	Last     string `json:"last_by_subj,omitempty"`
 }
 
-// get reads messages of the stream of later calls. There are no more when it returns none.
-func (q *Queue) get(ctx context.Context, request getRequest) ([]*nats.Msg, error) {
-	msgs, _, err := q.receive(ctx, "DIRECT.GET."+q.name+"_LATER", request, request.Batch)
-	if len(msgs) > 0 {
-		err = nil // the rest comes with the next request
-	}
-	return msgs, err
-}
-
-// errNoHeartbeat says that nothing is heard of the server any more.
-var errNoHeartbeat = errors.New("the server does not answer")
-
-// receive asks JetStream's API for up to limit messages, and returns when they are there, the server says that there
-// are no more, or nothing is heard of it. It also returns when the first message came.
-func (q *Queue) receive(
-	ctx context.Context, subject string, request any, limit int,
-) (msgs []*nats.Msg, first time.Time, err error) {
+// read reads messages of a subject from a place in the stream on. Any server that has the stream may answer: what was
+// stored or deleted a moment ago may be missing, or still there, but nothing is missing between two messages. It
+// reports whether there are more.
+func (q *Queue) read(
+	ctx context.Context, stream jetstream.Stream, subject string, seq uint64, limit, maxBytes int,
+) (msgs []message, more bool, err error) {
+	timer := time.NewTimer(tryTime)
+	defer timer.Stop()
+	q.slots <- struct{}{}
+	defer func() { <-q.slots }()
 	nc := q.js.Conn()
+	body, err := json.Marshal(getRequest{Batch: limit, MaxBytes: maxBytes, Seq: max(seq, 1), Next: subject})
+	if err != nil {
+		return nil, false, err
+	}
 	inbox := nc.NewInbox()
-	arrived := make(chan *nats.Msg, limit+16)
+	arrived := make(chan *nats.Msg, limit+1)
 	sub, err := nc.ChanSubscribe(inbox, arrived)
 	if err != nil {
-		return nil, first, err
+		return nil, false, err
 	}
-	body, err := json.Marshal(request)
-	if err == nil {
-		err = nc.PublishRequest(q.apiPrefix()+subject, inbox, body)
+	defer func() { _ = sub.Unsubscribe() }()
+	name := stream.CachedInfo().Config.Name
+	if err := nc.PublishRequest(q.apiPrefix()+"DIRECT.GET."+name, inbox, body); err != nil {
+		return nil, false, err
 	}
-	if err != nil {
-		_ = sub.Unsubscribe()
-		return nil, first, err
-	}
-	timer := time.NewTimer(silence)
-	defer timer.Stop()
 	for {
 		select {
 		case msg := <-arrived:
-			timer.Reset(silence)
-			over, err := status(msg)
-			if !isStatus(msg) {
-				if msgs = append(msgs, msg); len(msgs) == 1 {
-					first = time.Now()
-				}
+			m, ok := stored(msg, name)
+			if !ok {
+				left, _ := strconv.Atoi(msg.Header.Get("Nats-Num-Pending")) // none in an error
+				return msgs, left > 0, status(msg)
 			}
-			if err != nil || over || len(msgs) >= limit {
-				_ = sub.Unsubscribe()
-				return msgs, first, err
-			}
-			continue
+			msgs = append(msgs, m)
 		case <-timer.C:
-			err = errNoHeartbeat
+			return nil, false, nats.ErrTimeout
 		case <-ctx.Done():
-		}
-		// Once the server has seen this, no more come.
-		_ = sub.Unsubscribe()
-		_ = nc.FlushTimeout(flushTime)
-		for {
-			select {
-			case msg := <-arrived:
-				if !isStatus(msg) {
-					msgs = append(msgs, msg)
-				}
-				continue
-			default:
-			}
-			if first.IsZero() {
-				first = time.Now().Add(-flushTime)
-			}
-			return msgs, first, err
+			return nil, false, ctx.Err()
 		}
 	}
 }
 
-// ask makes a request to JetStream's API of which only the error matters.
-func (q *Queue) ask(ctx context.Context, subject string, request any) error {
+// stored reads a message of a stream. It reports false for what the server says itself, which comes without a place in
+// the stream. The server appends the place to whatever headers the message has, so that only the last one counts.
+func stored(msg *nats.Msg, stream string) (m message, ok bool) {
+	last := func(key string) string {
+		if values := msg.Header[key]; len(values) > 0 {
+			return values[len(values)-1]
+		}
+		return ""
+	}
+	seq, err := strconv.ParseUint(last(jetstream.SequenceHeader), 10, 64)
+	if err != nil || last(jetstream.StreamHeader) != stream {
+		return message{}, false
+	}
+	at, err := time.Parse(time.RFC3339Nano, last(jetstream.TimeStampHeaer))
+	if err != nil {
+		at = time.Time{}
+	}
+	return message{subject: last(jetstream.SubjectHeader), seq: seq, time: at, header: msg.Header, data: msg.Data}, true
+}
+
+// status reads what the server says itself at the end of an answer.
+func status(msg *nats.Msg) error {
+	switch code := msg.Header.Get("Status"); code {
+	case "204", "404": // that was all, or none there
+		return nil
+	case "503":
+		return nats.ErrNoResponders
+	default:
+		return fmt.Errorf("%s %s", code, msg.Header.Get("Description"))
+	}
+}
+
+// apiError is the part that all answers of JetStream's API have in common.
+type apiError struct {
+	Error *jetstream.APIError `json:"error"`
+}
+
+func (e *apiError) failure() error {
+	if e.Error == nil {
+		return nil
+	}
+	return e.Error
+}
+
+// ask makes one request to JetStream's API.
+func (q *Queue) ask(ctx context.Context, subject string, request any, answer interface{ failure() error }) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
 	}
+	q.slots <- struct{}{}
 	msg, err := q.js.Conn().RequestWithContext(ctx, q.apiPrefix()+subject, body)
+	<-q.slots
 	if err != nil {
 		return err
 	}
-	var answer struct {
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(msg.Data, &answer); err != nil {
+	if err := json.Unmarshal(msg.Data, answer); err != nil {
 		return err
 	}
-	if answer.Error != nil {
-		return answer.Error
+	return answer.failure()
+}
+
+// get asks the leader of a stream for one message, and returns nil when there is none. Only the leader knows what was
+// stored and deleted last.
+func (q *Queue) get(ctx context.Context, stream jetstream.Stream, request getRequest) (m *message, err error) {
+	var answer struct {
+		apiError
+
+		Message struct {
+			Subject string    `json:"subject"`
+			Seq     uint64    `json:"seq"`
+			Header  []byte    `json:"hdrs"`
+			Data    []byte    `json:"data"`
+			Time    time.Time `json:"time"`
+		} `json:"message"`
+	}
+	err = q.insist(ctx, func(ctx context.Context) error {
+		q.gets <- struct{}{}
+		defer func() { <-q.gets }()
+		answer.apiError = apiError{}
+		return q.ask(ctx, "STREAM.MSG.GET."+stream.CachedInfo().Config.Name, request, &answer)
+	})
+	if isGone(err) {
+		return nil, nil //nolint:nilnil // there is none, which is no error
+	}
+	if err != nil {
+		return nil, err
+	}
+	got := &answer.Message
+	m = &message{subject: got.Subject, seq: got.Seq, time: got.Time, data: got.Data}
+	if len(got.Header) > 0 {
+		m.header, _ = nats.DecodeHeadersMsg(got.Header) // those of strangers may be broken
+	}
+	return m, nil
+}
+
+// next asks the leader for the first message of a subject from a place in the stream on.
+func (q *Queue) next(ctx context.Context, s jetstream.Stream, subject string, seq uint64) (*message, error) {
+	return q.get(ctx, s, getRequest{Seq: max(seq, 1), Next: subject})
+}
+
+// remove deletes a message and reports whether it was there.
+func (q *Queue) remove(ctx context.Context, s jetstream.Stream, seq uint64) (was bool, err error) {
+	request := struct {
+		Seq     uint64 `json:"seq"`
+		NoErase bool   `json:"no_erase"`
+	}{Seq: seq, NoErase: true}
+	unanswered := false
+	err = q.insist(ctx, func(ctx context.Context) error {
+		err := q.ask(ctx, "STREAM.MSG.DELETE."+s.CachedInfo().Config.Name, request, new(apiError))
+		unanswered = unanswered || err != nil && !isAnswer(err)
+		return err
+	})
+	if isGone(err) {
+		return unanswered, nil // by an earlier try
+	}
+	return err == nil, err
+}
+
+// info asks for the state of a stream, and learns the server's time with it.
+func (q *Queue) info(
+	ctx context.Context, s jetstream.Stream, opts ...jetstream.StreamInfoOpt,
+) (info *jetstream.StreamInfo, err error) {
+	err = q.insist(ctx, func(ctx context.Context) error {
+		sent := time.Now()
+		info, err = s.Info(ctx, opts...)
+		if err == nil {
+			q.clock.learn(info.TimeStamp, sent, time.Now())
+		}
+		return err
+	})
+	return info, err
+}
+
+// outgoing is a message to publish under an ID.
+type outgoing struct {
+	subject, id string
+	data        []byte
+}
+
+// publishAll publishes messages in their order, without waiting for one before the next is sent. Each is stored once,
+// however often it is tried. The queues that lease are told of the calls among them.
+func (q *Queue) publishAll(ctx context.Context, list []outgoing) error {
+	futures := make([]jetstream.PubAckFuture, len(list))
+	for i, o := range list {
+		msg := &nats.Msg{Subject: o.subject, Data: o.data}
+		f, err := q.js.PublishMsgAsync(msg, jetstream.WithMsgID(o.id), jetstream.WithRetryAttempts(0))
+		if err == nil { // the others are tried one by one
+			futures[i] = f
+		}
+	}
+	timer := time.NewTimer(tryTime)
+	defer timer.Stop()
+	for i, f := range futures {
+		seq := uint64(0)
+		if f != nil {
+			select {
+			case ack := <-f.Ok():
+				seq = ack.Sequence
+			case <-f.Err(): //nolint:errcheck // it is tried again
+			case <-timer.C:
+				timer.Reset(0) // the others have had their time
+			case <-ctx.Done():
+			}
+		}
+		o := list[i]
+		if seq == 0 {
+			var err error
+			if seq, err = q.publish(ctx, o.subject, o.id, o.data); err != nil {
+				return err
+			}
+		}
+		if part, ok := strings.CutPrefix(o.subject, q.name+".calls."); ok {
+			q.tell(part, seq)
+		}
 	}
 	return nil
 }
 
-// isStatus reports whether a message is the server's and not a call.
-func isStatus(msg *nats.Msg) bool { return len(msg.Data) == 0 && msg.Header.Get("Status") != "" }
-
-// status reads a message of the server: whether the request is over, and whether it went wrong.
-func status(msg *nats.Msg) (over bool, err error) {
-	if !isStatus(msg) {
-		return false, nil
-	}
-	switch code := msg.Header.Get("Status"); code {
-	case "100": // heartbeat
-		return false, nil
-	case "204", "404", "408": // that was all, none there, or none came in time
-		return true, nil
-	case "503":
-		return true, nats.ErrNoResponders
-	default:
-		return true, fmt.Errorf("%s %s", code, msg.Header.Get("Description"))
-	}
-}
-
 // apiPrefix is where requests to JetStream go.
 func (q *Queue) apiPrefix() string {
+	if prefix := q.ownPrefix(); prefix != "" {
+		return prefix
+	}
+	return "$JS.API."
+}
+
+// ownPrefix is the same when it is not the usual one.
+func (q *Queue) ownPrefix() string {
 	opts := q.js.Options()
 	switch {
 	case opts.APIPrefix != "":
@@ -184,6 +284,9 @@ func (q *Queue) apiPrefix() string {
 	case opts.Domain != "":
 		return "$JS." + opts.Domain + ".API."
 	default:
-		return "$JS.API."
+		return ""
 	}
 }
+
+// errConflict says that somebody else has changed what was to be changed.
+var errConflict = errors.New("changed by somebody else")

@@ -1,113 +1,164 @@
 package natsqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/appevents/appevents-go/delivery"
 	"github.com/appevents/appevents-go/delivery/internal/record"
 )
 
+// atOnce is how many buried calls are asked for, or taken away, at a time.
+const atOnce = 256
+
 // Buried implements [delivery.Queue].
 func (q *Queue) Buried(ctx context.Context, from string, limit int) (list []delivery.Buried, err error) {
 	if q.ctx.Err() != nil {
 		return nil, delivery.ErrClosed
 	}
-	seq := uint64(1)
-	if from != "" {
-		if seq, err = strconv.ParseUint(from, 10, 64); err != nil {
-			return nil, fmt.Errorf("natsqueue: %w", delivery.ErrNotFound)
-		}
+	seq, err := strconv.ParseUint(cmp.Or(from, "1"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("natsqueue: %w", delivery.ErrNotFound)
 	}
-	for len(list) < limit {
-		msg, err := q.next(ctx, q.buried, q.name+".buried", seq)
-		if err != nil || msg == nil {
+	for width := 1; len(list) < limit; width = min(2*width, atOnce) {
+		// The first one may be far away, the others are mostly side by side.
+		first, err := q.next(ctx, q.buried, q.name+".buried", seq)
+		if err != nil || first == nil {
 			return list, err
 		}
-		r := parse(msg.Data)
-		list = append(list, delivery.Buried{
-			Item: r.Item, ID: strconv.FormatUint(msg.Sequence, 10), Reason: r.Reason, Attempts: r.Attempts,
-			FirstError: r.FirstError, LastError: r.LastError, BuriedAt: r.BuriedAt,
-		})
-		seq = msg.Sequence + 1
+		msgs := make([]*message, min(width, limit-len(list)))
+		msgs[0] = first
+		if err := q.each(len(msgs)-1, func(i int) (err error) {
+			msgs[i+1], err = q.get(ctx, q.buried, getRequest{Seq: first.seq + uint64(i) + 1}) //nolint:gosec // small
+			return err
+		}); err != nil {
+			return list, err
+		}
+		for _, m := range msgs {
+			if m != nil {
+				list = append(list, q.buriedOf(m))
+			}
+		}
+		seq = first.seq + uint64(len(msgs))
 	}
 	return list, nil
 }
 
-// next returns the first message of a subject from seq on, or nil.
-func (q *Queue) next(
-	ctx context.Context, s jetstream.Stream, subject string, seq uint64,
-) (msg *jetstream.RawStreamMsg, err error) {
-	err = q.insist(ctx, func(ctx context.Context) (err error) {
-		msg, err = s.GetMsg(ctx, max(seq, 1), jetstream.WithGetMsgSubject(subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			msg, err = nil, nil
-		}
-		return err
-	})
-	return msg, err
+func (q *Queue) buriedOf(m *message) delivery.Buried {
+	r := parse(m.data)
+	at := m.time
+	if at.IsZero() {
+		at = r.BuriedAt
+	}
+	return delivery.Buried{
+		Item: q.clock.readItem(r.Item, m.time), ID: strconv.FormatUint(m.seq, 10), Reason: r.Reason,
+		Attempts: r.Attempts, FirstError: r.FirstError, LastError: r.LastError, BuriedAt: q.clock.read(at),
+	}
 }
 
-// Unbury implements [delivery.Queue].
+// Unbury implements [delivery.Queue]. It stops at the first error other than that a call is not there; what it did
+// until then counts.
 func (q *Queue) Unbury(ctx context.Context, list ...delivery.Unburial) (done int, err error) {
-	for _, u := range list {
-		switch e := q.unbury(ctx, u.ID, u.Again); {
-		case e == nil:
-			done++
-		case errors.Is(e, delivery.ErrNotFound):
-			err = e
-		default:
-			return done, e
-		}
+	if q.ctx.Err() != nil {
+		return 0, delivery.ErrClosed
+	}
+	missing := 0
+	for from := 0; from < len(list) && err == nil; from += atOnce {
+		part := list[from:min(from+atOnce, len(list))]
+		var n int
+		n, err = q.unbury(ctx, part)
+		done += n
+		missing += len(part) - n
+	}
+	if done > 0 {
+		// When nobody learns of it, they count as dropped.
+		err = errors.Join(err, q.addUnburied(context.WithoutCancel(ctx), done))
+	}
+	if err == nil && missing > 0 {
+		err = fmt.Errorf("natsqueue: %d of %d: %w", missing, len(list), delivery.ErrNotFound)
 	}
 	return done, err
 }
 
-// Lanes implements [delivery.Queue].
-func (q *Queue) Lanes(context.Context) ([]delivery.LaneCounts, error) { return nil, nil }
-
-func (q *Queue) unbury(ctx context.Context, id string, again *delivery.Item) error {
-	if q.ctx.Err() != nil {
-		return delivery.ErrClosed
-	}
-	seq, err := strconv.ParseUint(id, 10, 64)
-	if err != nil || seq == 0 {
-		return fmt.Errorf("natsqueue: %w", delivery.ErrNotFound)
-	}
-	msg, err := q.next(ctx, q.buried, q.name+".buried", seq)
-	if err != nil {
+// unbury takes some buried calls away and returns how many were there.
+func (q *Queue) unbury(ctx context.Context, list []delivery.Unburial) (done int, err error) {
+	seqs := make([]uint64, len(list)) // 0 for those that are not there
+	if err := q.each(len(list), func(i int) error {
+		seq, err := strconv.ParseUint(list[i].ID, 10, 64)
+		if err != nil || seq == 0 {
+			return nil //nolint:nilerr // it is not there
+		}
+		m, err := q.get(ctx, q.buried, getRequest{Seq: seq})
+		if m != nil {
+			seqs[i] = seq
+		}
 		return err
+	}); err != nil {
+		return 0, err
 	}
-	if msg == nil || msg.Sequence != seq {
-		return fmt.Errorf("natsqueue: %w", delivery.ErrNotFound)
-	}
-	if again != nil {
-		// The ID makes a second try, after an error or by somebody else, find it done.
-		data := record.Append(nil, &record.Record{Item: *again})
-		if _, err := q.publish(ctx, q.name+".calls", movedID("unburied", seq, again.Key), data); err != nil {
-			return err
+	var again []outgoing
+	for i, u := range list {
+		if seqs[i] > 0 && u.Again != nil {
+			// The ID makes a second try, after an error or by somebody else, find it done.
+			again = append(again, outgoing{
+				subject: q.callsSubject(u.Again.Lane), id: movedID("unburied", seqs[i], u.Again.Key),
+				data: record.Append(nil, &record.Record{Item: q.clock.storedItem(*u.Again)}),
+			})
 		}
 	}
-	return q.remove(ctx, q.buried, seq)
-}
-
-// remove deletes a message; one that is gone is fine.
-func (q *Queue) remove(ctx context.Context, s jetstream.Stream, seq uint64) error {
-	return q.insist(ctx, func(ctx context.Context) error { return q.delete(ctx, s, seq) })
-}
-
-// delete is one try of remove. DeleteMsg of package jetstream does not tell a message that is gone from one that stays.
-func (q *Queue) delete(ctx context.Context, s jetstream.Stream, seq uint64) error {
-	request := struct {
-		Seq     uint64 `json:"seq"`
-		NoErase bool   `json:"no_erase"`
-	}{Seq: seq, NoErase: true}
-	if err := q.ask(ctx, "STREAM.MSG.DELETE."+s.CachedInfo().Config.Name, request); !isGone(err) {
-		return err
+	if err := q.publishAll(ctx, again); err != nil {
+		return 0, err
 	}
-	return nil
+	var n atomic.Int64
+	err = q.each(len(list), func(i int) error {
+		if seqs[i] == 0 {
+			return nil
+		}
+		was, err := q.remove(ctx, q.buried, seqs[i])
+		if was {
+			n.Add(1)
+		}
+		return err
+	})
+	return int(n.Load()), err
+}
+
+// unburied returns how many buried calls were taken away, and the revision of that figure. Without one it is 0.
+func (q *Queue) unburied(ctx context.Context) (n int64, revision uint64, err error) {
+	m, err := q.get(ctx, q.marks, getRequest{Last: q.stateSubject(unburiedKey)})
+	if err != nil || m == nil {
+		return 0, 0, err
+	}
+	n, err = strconv.ParseInt(string(m.data), 10, 64)
+	if err != nil {
+		n = 0
+	}
+	return max(n, 0), m.seq, nil
+}
+
+// addUnburied adds to the number of buried calls that were taken away. All that are gone besides were dropped.
+func (q *Queue) addUnburied(ctx context.Context, more int) error {
+	return q.insist(ctx, func(ctx context.Context) error {
+		n, revision, err := q.unburied(ctx)
+		if err != nil {
+			return err
+		}
+		return q.setUnburied(ctx, n+int64(more), revision)
+	})
+}
+
+// setUnburied stores the number. It is kept for ever, unlike everything else in the bucket.
+func (q *Queue) setUnburied(ctx context.Context, n int64, revision uint64) error {
+	_, err := q.js.PublishMsg(ctx, &nats.Msg{
+		Subject: q.ownPrefix() + q.stateSubject(unburiedKey), Data: []byte(strconv.FormatInt(n, 10)),
+		Header: nats.Header{jetstream.MsgTTLHeader: {"never"}},
+	}, jetstream.WithExpectLastSequencePerSubject(revision), jetstream.WithRetryAttempts(0))
+	return err
 }

@@ -2,6 +2,11 @@ package natsqueue
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -9,6 +14,9 @@ import (
 	"github.com/appevents/appevents-go/delivery"
 	"github.com/appevents/appevents-go/delivery/internal/sched"
 )
+
+// maxCounts is how often the figures are asked for again while calls are put off.
+const maxCounts = 5
 
 // Counts implements [delivery.Queue]. The figures are those of the streams, for all dispatchers and since the streams
 // were made; only Duplicates counts this process alone. While calls are moved between the streams, the figures can be
@@ -18,26 +26,48 @@ func (q *Queue) Counts(ctx context.Context) (delivery.Counts, error) {
 		return delivery.Counts{}, delivery.ErrClosed
 	}
 	var (
-		streams = [...]jetstream.Stream{q.calls, q.later, q.buried}
-		states  [len(streams)]jetstream.StreamState
-		oldest  [2]time.Time // of those that hold pending calls
+		calls, later, buried jetstream.StreamState
+		oldest               [2]time.Time // of those that hold pending calls
+		unburied             int64
 	)
-	if err := q.each(len(streams), func(i int) error {
-		err := q.insist(ctx, func(ctx context.Context) error {
-			info, err := streams[i].Info(ctx)
-			if err == nil {
-				states[i] = info.State
+	state := func(s jetstream.Stream, into *jetstream.StreamState) error {
+		info, err := q.info(ctx, s)
+		if err == nil {
+			*into = info.State
+		}
+		return err
+	}
+	if err := q.each(3, func(i int) (err error) {
+		switch i {
+		case 0:
+			// A call on its way between these two is in the first or the last state of the later ones, if not among
+			// the calls; unless it went there and back meanwhile.
+			for try := 0; ; try++ {
+				var first jetstream.StreamState
+				err = errors.Join(state(q.later, &first), state(q.calls, &calls), state(q.later, &later))
+				moved := first.LastSeq != later.LastSeq
+				if first.Msgs > later.Msgs {
+					later = first
+				}
+				if err != nil || !moved || try == maxCounts {
+					break
+				}
 			}
-			return err
-		})
-		if err == nil && i < len(oldest) && states[i].Msgs > 0 {
-			oldest[i] = q.submitted(ctx, streams[i], &states[i])
+			if calls.Msgs > 0 {
+				oldest[0] = q.submitted(ctx, q.calls, &calls)
+			}
+			if later.Msgs > 0 {
+				oldest[1] = q.submitted(ctx, q.later, &later)
+			}
+		case 1:
+			err = state(q.buried, &buried)
+		default:
+			unburied, _, err = q.unburied(ctx)
 		}
 		return err
 	}); err != nil {
 		return delivery.Counts{}, err
 	}
-	calls, later, buried := states[0], states[1], states[2]
 	n := func(v uint64) int64 { return int64(v) } //nolint:gosec // sequence numbers
 	c := delivery.Counts{
 		// What comes back from later takes a second place among the calls.
@@ -52,19 +82,92 @@ func (q *Queue) Counts(ctx context.Context) (delivery.Counts, error) {
 	if c.Pending > 0 {
 		c.Oldest = sched.Earliest(oldest[:]...)
 	}
+	c.Dropped = min(max(c.Buried-c.Kept-unburied, 0), c.Buried-c.Kept)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	c.Duplicates, c.PausedLanes = q.duplicates, q.pauses.Paused(time.Now())
+	c.Duplicates, c.PausedLanes = q.duplicates, q.turns.Paused(q.clock.now())
 	return c, nil
 }
 
 // submitted returns when the first call of a stream was accepted. It may have been in another stream before.
 func (q *Queue) submitted(ctx context.Context, s jetstream.Stream, state *jetstream.StreamState) time.Time {
-	msg, err := s.GetMsg(ctx, state.FirstSeq)
-	if err == nil {
-		if t := parse(msg.Data).Submitted; !t.IsZero() {
-			return t
+	m, err := q.get(ctx, s, getRequest{Seq: state.FirstSeq})
+	if err != nil || m == nil {
+		return q.clock.read(state.FirstTime) // it is gone by now, or nobody can tell
+	}
+	return q.submittedAt(m)
+}
+
+// submittedAt returns when a call was accepted, or else when it was stored.
+func (q *Queue) submittedAt(m *message) time.Time {
+	if it := q.clock.readItem(parse(m.data).Item, m.time); !it.Submitted.IsZero() {
+		return it.Submitted
+	}
+	return q.clock.read(m.time)
+}
+
+// Lanes implements [delivery.Queue]. It asks the servers for the first call of each lane: let a person wait for it, not
+// a request. Calls that an older version of this package stored are in no lane yet.
+func (q *Queue) Lanes(ctx context.Context) ([]delivery.LaneCounts, error) {
+	if q.ctx.Err() != nil {
+		return nil, delivery.ErrClosed
+	}
+	type place struct {
+		lane    string
+		stream  jetstream.Stream
+		subject string // of all its calls there
+	}
+	lanes := make(map[string]delivery.LaneCounts)
+	places := make(map[place]struct{})
+	for _, kind := range []struct {
+		stream         jetstream.Stream
+		prefix, suffix string
+	}{{q.calls, q.name + ".calls.", ""}, {q.later, q.name + ".later.", ".*"}} {
+		info, err := q.info(ctx, kind.stream, jetstream.WithSubjectFilter(kind.prefix+">"))
+		if err != nil {
+			return nil, err
+		}
+		for subject, n := range info.State.Subjects {
+			part, _, _ := strings.Cut(strings.TrimPrefix(subject, kind.prefix), ".")
+			lane := laneName(part)
+			c := lanes[lane]
+			c.Lane, c.Pending = lane, c.Pending+int64(n) //nolint:gosec // a number of messages
+			lanes[lane] = c
+			places[place{lane, kind.stream, kind.prefix + part + kind.suffix}] = struct{}{}
 		}
 	}
-	return state.FirstTime // it is gone by now, or nobody can tell
+	var mu sync.Mutex
+	list := slices.Collect(maps.Keys(places))
+	if err := q.each(len(list), func(i int) error {
+		p := list[i]
+		q.gets <- struct{}{}
+		defer func() { <-q.gets }()
+		first, _, err := q.read(ctx, p.stream, p.subject, 1, 1, 0)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		c := lanes[p.lane]
+		if len(first) == 0 { // it is gone by now
+			c.Oldest = sched.Earliest(c.Oldest, q.clock.wall())
+		} else {
+			c.Oldest = sched.Earliest(c.Oldest, q.submittedAt(&first[0]))
+		}
+		lanes[p.lane] = c
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	pauses := q.turns.Pauses(q.clock.now())
+	q.mu.Unlock()
+	for _, p := range pauses {
+		c := lanes[p.Lane]
+		c.Lane, c.PausedUntil, c.Note, c.Manual = p.Lane, q.clock.read(p.Until), p.Note, p.Manual
+		lanes[p.Lane] = c
+	}
+	return slices.SortedFunc(maps.Values(lanes), func(a, b delivery.LaneCounts) int {
+		return strings.Compare(a.Lane, b.Lane)
+	}), nil
 }

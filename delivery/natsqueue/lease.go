@@ -2,34 +2,51 @@ package natsqueue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/appevents/appevents-go/delivery"
 	"github.com/appevents/appevents-go/delivery/internal/record"
+	"github.com/appevents/appevents-go/delivery/internal/sched"
 )
 
-// shortPause is how long a lane may still be paused for its calls to be given back with a delay. Those of longer pauses
-// are moved out of the way.
-const shortPause = 10 * time.Second
+const (
+	// maxLanes bounds how many lanes one Lease takes from, and maxClaim how many calls it takes from one.
+	maxLanes = 32
+	maxClaim = 1000
+
+	// maxConflicts is how often others may be quicker before a lane is left for its next turn.
+	maxConflicts = 8
+
+	// steps is into how many parts the lease time is divided: leases of one part end together.
+	steps = 20
+)
 
 // receipt is what a lease carries.
 type receipt struct {
-	msg   *nats.Msg
+	queue *Queue
+	lane  *lane
 	seq   uint64
-	begun bool // this lease was settled with Begin
-	done  bool // acknowledged
+	data  []byte // as stored
+	begun bool   // this lease was settled with Begin
+	done  bool   // settled
 }
 
-// Lease implements [delivery.Queue]. It does not take turns between lanes: the stream is first come, first served.
-func (q *Queue) Lease(ctx context.Context, limit int, _ *delivery.LaneSet) ([]*delivery.Lease, error) {
-	q.bring()
+// Lease implements [delivery.Queue]. It takes turns between lanes, and up to 1,000 calls of a lane at a time.
+func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([]*delivery.Lease, error) {
+	if q.ctx.Err() != nil {
+		return nil, delivery.ErrClosed
+	}
+	if err := q.start(); err != nil {
+		return nil, fmt.Errorf("natsqueue: lease: %w", err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(q.ctx, cancel)()
@@ -40,7 +57,13 @@ func (q *Queue) Lease(ctx context.Context, limit int, _ *delivery.LaneSet) ([]*d
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		}
-		leases, err := q.fetch(ctx, min(max(limit, 1), q.ackPending))
+		freed := skip.Changed()
+		lanes, changed, at := q.pick(max(limit, 1), skip)
+		if len(lanes) == 0 {
+			_ = sched.Wait(ctx, changed, freed, at)
+			continue
+		}
+		leases, err := q.leaseFrom(ctx, lanes, max(limit, 1))
 		switch {
 		case len(leases) > 0:
 			return leases, nil
@@ -50,135 +73,253 @@ func (q *Queue) Lease(ctx context.Context, limit int, _ *delivery.LaneSet) ([]*d
 	}
 }
 
-// bring sees to it that calls are brought back from now on: a queue that only takes calls in need not.
-func (q *Queue) bring() {
+// pick returns the lanes whose turn it is. Without any it returns what to wait for.
+func (q *Queue) pick(limit int, skip *delivery.LaneSet) (lanes []*lane, changed <-chan struct{}, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !q.leasing && !q.closed {
-		q.leasing = true
-		q.running.Go(q.bringBack)
+	now := q.clock.now()
+	for len(lanes) < min(limit, maxLanes) {
+		name, ok := q.turns.Next(now, skip)
+		if !ok {
+			break
+		}
+		q.turns.Empty(name)
+		if ln := q.lanes[name]; ln != nil {
+			ln.looking = true
+			lanes = append(lanes, ln)
+		}
 	}
+	if len(lanes) == 0 {
+		if at = q.turns.Wake(now); !at.IsZero() {
+			at = time.Now().Add(at.Sub(now))
+		}
+	}
+	return lanes, q.signal.Changed(), at
 }
 
-// fetch takes what there is, or waits a while for something to come.
-func (q *Queue) fetch(ctx context.Context, limit int) ([]*delivery.Lease, error) {
-	start := time.Now()
-	// A request made without a connection would be sent with the next one, when nobody waits for its answer any more.
-	for !q.js.Conn().IsConnected() && ctx.Err() == nil {
-		if time.Since(start) > silence {
-			return nil, nats.ErrDisconnected
-		}
-		q.wait(ctx, tryDelay)
+// leaseFrom leases calls of the lanes, and offers those again that have more.
+func (q *Queue) leaseFrom(ctx context.Context, lanes []*lane, limit int) (leases []*delivery.Lease, err error) {
+	type result struct {
+		leases []*delivery.Lease
+		err    error
 	}
-	msgs, first, err := q.pull(ctx, pullRequest{Batch: limit, NoWait: true})
-	if len(msgs) == 0 && err == nil && time.Since(start) < fetchWait/2 {
-		// Turned away: others wait already. Wait with them.
-		msgs, first, err = q.pull(ctx, pullRequest{Batch: 1})
-	}
-	if ctx.Err() != nil {
-		for _, msg := range msgs {
-			_ = msg.Nak()
+	results := make([]result, len(lanes))
+	lookAt := func(i int) {
+		share := limit / len(lanes)
+		if i < limit%len(lanes) {
+			share++
 		}
-		return nil, ctx.Err()
-	}
-	// The leases began when the server sent the messages, a little while ago.
-	leases := q.collect(ctx, msgs, first.Add(q.leaseTime-q.leaseTime/20))
-	if unknown := q.findBegun(ctx, leases); unknown != nil {
-		for _, l := range leases {
-			_ = l.Receipt.(*receipt).msg.Nak() //nolint:errcheck // our own
+		var more bool
+		r := &results[i]
+		r.leases, more, r.err = q.claim(ctx, lanes[i], min(share, maxClaim), maxFetch/len(lanes))
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		ln := lanes[i]
+		ln.looking = false
+		if more || ln.again || r.err != nil {
+			ln.again = false
+			q.ready(ln)
 		}
-		return nil, unknown
+	}
+	var wg sync.WaitGroup
+	for i := range lanes[1:] {
+		wg.Go(func() { lookAt(i + 1) })
+	}
+	lookAt(0)
+	wg.Wait()
+	for _, r := range results {
+		leases = append(leases, r.leases...)
+		if err == nil {
+			err = r.err
+		}
 	}
 	return leases, err
 }
 
-// collect makes leases of messages and sends those of paused lanes away.
-func (q *Queue) collect(ctx context.Context, msgs []*nats.Msg, until time.Time) (leases []*delivery.Lease) {
-	var away []*delivery.Lease
-	for _, msg := range msgs {
-		l, ok := leaseOf(msg, until)
-		if !ok {
-			continue
+// claim leases up to limit calls of a lane, and about so many bytes at most. It reports whether there may be more.
+func (q *Queue) claim(
+	ctx context.Context, ln *lane, limit, maxBytes int,
+) (leases []*delivery.Lease, more bool, err error) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	for range maxConflicts {
+		if err := q.know(ctx, ln); err != nil {
+			return nil, true, err
 		}
-		if pause := time.Until(q.pausedUntil(l.Lane)); pause > 0 {
-			if pause > shortPause || !q.delay(l, pause) {
-				away = append(away, l)
-			}
-			continue
+		leases, more, err = q.claimOnce(ctx, ln, limit, maxBytes)
+		if !errors.Is(err, errConflict) {
+			return leases, more, err
 		}
-		leases = append(leases, l)
 	}
-	q.sendAway(ctx, away)
-	return leases
+	return nil, true, nil // its turn comes again
+}
+
+func (q *Queue) claimOnce(
+	ctx context.Context, ln *lane, limit, maxBytes int,
+) (leases []*delivery.Lease, more bool, err error) {
+	began, now := time.Now(), q.clock.true()
+	c := ln.claims.clone()
+	known := ln.revision
+	changed := c.tidy(q.id, q.openOf(ln), now)
+	step := max(q.leaseTime/steps, time.Millisecond)
+	s := span{Until: now.Add(q.leaseTime).Truncate(step).Add(step).UnixMilli(), By: q.id}
+
+	f := finder{Queue: q, lane: ln, claims: &c, limit: limit, maxBytes: maxBytes}
+	if err := f.find(ctx); err != nil {
+		return nil, true, err
+	}
+	if len(f.msgs) == 0 {
+		if changed || f.changed {
+			err = q.change(ctx, ln, &c)
+		}
+		q.nothingToLease(ln, &c)
+		return nil, false, err
+	}
+	seqs := make([]uint64, len(f.msgs))
+	for i, m := range f.msgs {
+		seqs[i] = m.seq
+	}
+	s.From, s.To = seqs[0], seqs[len(seqs)-1]
+	c.hold(s)
+
+	until := began.Add(q.leaseTime - q.leaseTime/steps) // a little less than what others are told
+	q.mu.Lock()
+	for _, seq := range seqs {
+		ln.open[seq] = until
+	}
+	q.mu.Unlock()
+	// From here on the caller's context does not count: what is claimed is leased.
+	err = q.change(context.WithoutCancel(ctx), ln, &c)
+	if errors.Is(err, errConflict) {
+		q.closeLeases(ln, seqs...)
+	}
+	if err != nil {
+		return nil, true, err
+	}
+	for _, m := range f.msgs {
+		leases = append(leases, q.leaseOf(ln, &m, until))
+	}
+	if f.before || known == 0 { // or nobody knows whether they were
+		if err := q.findBegun(ctx, leases, f.before); err != nil {
+			return nil, true, errors.Join(err, q.free(context.WithoutCancel(ctx), ln, seqs))
+		}
+	}
+	q.mu.Lock()
+	ln.idle = 0
+	q.wakeAtEnd(ln, &c)
+	more = f.more || ln.last >= c.Next // who answered may not have heard of the last ones
+	q.mu.Unlock()
+	return leases, more, nil
+}
+
+// nothingToLease notes that all calls of a lane are leased.
+func (q *Queue) nothingToLease(ln *lane, c *claims) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ln.idle = ln.count
+	q.wakeAtEnd(ln, c)
+}
+
+// openOf returns the calls of a lane that are leased here.
+func (q *Queue) openOf(ln *lane) []uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	open := make([]uint64, 0, len(ln.open))
+	for seq := range ln.open {
+		open = append(open, seq)
+	}
+	slices.Sort(open)
+	return open
+}
+
+// closeLeases forgets that calls are leased here.
+func (q *Queue) closeLeases(ln *lane, seqs ...uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, seq := range seqs {
+		delete(ln.open, seq)
+	}
+}
+
+// know finds out what is claimed of a lane, unless it is known. The caller holds the lane's mu.
+func (q *Queue) know(ctx context.Context, ln *lane) error {
+	q.mu.Lock()
+	stale := ln.stale
+	ln.stale = false
+	q.mu.Unlock()
+	if ln.known && !stale {
+		return nil
+	}
+	m, err := q.get(ctx, q.marks, getRequest{Last: q.stateSubject(ln.key)})
+	if err != nil {
+		q.mu.Lock()
+		ln.stale = true
+		q.mu.Unlock()
+		return err
+	}
+	ln.claims, ln.revision, ln.known = claims{}, 0, true
+	if m != nil {
+		ln.claims, ln.revision = parseClaims(m.data), m.seq
+	}
+	return nil
+}
+
+// change stores what is claimed of a lane. It returns errConflict when that is not what was known any more. The caller
+// holds the lane's mu.
+func (q *Queue) change(ctx context.Context, ln *lane, c *claims) error {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	unanswered := false
+	revision := uint64(0)
+	err = q.insist(ctx, func(ctx context.Context) (err error) {
+		if unanswered { // it may be stored
+			m, err := q.get(ctx, q.marks, getRequest{Last: q.stateSubject(ln.key)})
+			if err != nil {
+				return err
+			}
+			if m != nil && m.seq > ln.revision && string(m.data) == string(data) {
+				revision = m.seq
+				return nil
+			}
+		}
+		revision, err = q.state.Update(ctx, ln.key, data, ln.revision)
+		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+			return errConflict
+		}
+		unanswered = unanswered || err != nil && !isAnswer(err)
+		return err
+	})
+	if err != nil {
+		ln.known = false
+		return err
+	}
+	ln.claims, ln.revision = *c, revision
+	q.mu.Lock()
+	ln.next = c.Next
+	q.mu.Unlock()
+	return nil
 }
 
 // leaseOf makes a message a lease.
-func leaseOf(msg *nats.Msg, until time.Time) (*delivery.Lease, bool) {
-	meta, err := msg.Metadata()
-	if err != nil {
-		return nil, false // not a message of the stream
-	}
-	r := parse(msg.Data)
+func (q *Queue) leaseOf(ln *lane, m *message, until time.Time) *delivery.Lease {
+	r := parse(m.data)
+	r.Lane = ln.name
 	return &delivery.Lease{
-		Item: r.Item, ID: strconv.FormatUint(meta.Sequence.Stream, 10), Attempts: r.Attempts, FirstError: r.FirstError,
-		LastError: r.LastError, Until: until,
-		Receipt: &receipt{msg: msg, seq: meta.Sequence.Stream},
-	}, true
-}
-
-// findBegun finds out of which calls an earlier holder began a request and then went away. It looks at all of them: a
-// server that lost the last of its consumer's state does not know which ones it has handed out before.
-func (q *Queue) findBegun(ctx context.Context, leases []*delivery.Lease) error {
-	if len(leases) == 0 {
-		return nil
+		Item: q.clock.readItem(r.Item, m.time), ID: strconv.FormatUint(m.seq, 10), Attempts: r.Attempts,
+		FirstError: r.FirstError, LastError: r.LastError, Begun: r.Begun, Until: until,
+		Receipt: &receipt{queue: q, lane: ln, seq: m.seq, data: m.data},
 	}
-	return tryOnce(ctx, func(ctx context.Context) error {
-		info, err := q.marks.Info(ctx, jetstream.WithSubjectFilter(q.begunSubject(">")))
-		if err != nil {
-			return err
-		}
-		for _, l := range leases {
-			_, l.Begun = info.State.Subjects[q.begunSubject(l.ID)]
-		}
-		return nil
-	})
 }
 
-// delay gives a call back for as long as its lane is paused. It reports false when too many are given back already:
-// they count as leased, and must not be in the way of the others.
-func (q *Queue) delay(l *delivery.Lease, d time.Duration) bool {
-	now := time.Now()
-	q.mu.Lock()
-	q.delayed = slices.DeleteFunc(q.delayed, func(t time.Time) bool { return !t.After(now) })
-	ok := len(q.delayed) < q.ackPending/8
-	if ok {
-		q.delayed = append(q.delayed, now.Add(d))
-	}
-	q.mu.Unlock()
-	return ok && l.Receipt.(*receipt).msg.NakWithDelay(d) == nil //nolint:errcheck // our own
-}
-
-// sendAway moves calls of paused lanes out of the way, to come back when their lane goes on.
-func (q *Queue) sendAway(ctx context.Context, leases []*delivery.Lease) {
-	_ = q.each(len(leases), func(i int) error {
-		l := leases[i]
-		r := l.Receipt.(*receipt) //nolint:errcheck // our own
-		stored := parse(r.msg.Data)
-		err := q.move(ctx, r, q.laterSubject(l.Lane, time.Time{}), &stored)
-		if err != nil {
-			_ = r.msg.NakWithDelay(shortPause)
-		}
-		return nil
-	})
-}
-
-// move stores a record elsewhere and then acknowledges its message here. Both can be repeated, also by another process
-// that gets the message when this one goes away in between.
+// move stores a record elsewhere and then deletes its message here. Both can be repeated, also by another process that
+// gets the message when this one goes away in between.
 func (q *Queue) move(ctx context.Context, r *receipt, subject string, rec *record.Record) error {
 	if _, err := q.publish(ctx, subject, movedID("moved", r.seq, rec.Key), record.Append(nil, rec)); err != nil {
 		return err
 	}
-	return q.acknowledge(ctx, r)
+	return q.finish(ctx, r)
 }
 
 // movedID is the ID of a call that is moved away from a place in a stream. The key is part of it, for a machine that
@@ -187,25 +328,15 @@ func movedID(how string, seq uint64, key delivery.Key) string {
 	return how + "-" + strconv.FormatUint(seq, 10) + "-" + key.String()
 }
 
-// acknowledge removes a message and returns when the server has done it.
-func (q *Queue) acknowledge(ctx context.Context, r *receipt) error {
+// finish deletes a message and returns when the server has done it.
+func (q *Queue) finish(ctx context.Context, r *receipt) error {
 	if r.done {
 		return nil
 	}
-	unanswered := false
-	err := q.insist(ctx, func(ctx context.Context) error {
-		if unanswered {
-			// A server that lost the last of its consumer's state when it died ignores acknowledgements of what it does
-			// not remember to have delivered. The call is in the stream all the same.
-			return q.delete(ctx, q.calls, r.seq)
-		}
-		err := r.msg.AckSync(nats.Context(ctx))
-		if errors.Is(err, nats.ErrMsgAlreadyAckd) {
-			return nil
-		}
-		unanswered = errors.Is(err, context.DeadlineExceeded)
+	if _, err := q.remove(ctx, q.calls, r.seq); err != nil {
 		return err
-	})
-	r.done = err == nil
-	return err
+	}
+	r.done = true
+	q.closeLeases(r.lane, r.seq)
+	return nil
 }

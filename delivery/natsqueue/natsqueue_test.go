@@ -23,12 +23,24 @@ func suite(t *testing.T, js jetstream.JetStream, replicas int) {
 	t.Helper()
 	var names atomic.Int64
 	queuetest.Run(t, queuetest.Engine{
-		Durable: true,
+		Durable: true, TakesTurns: true, TakesClock: true,
 		Open: func(t *testing.T, s queuetest.Settings) func() delivery.Queue {
 			name := fmt.Sprint("TEST-", names.Add(1))
 			return func() delivery.Queue {
-				q, err := natsqueue.Open(t.Context(), js, natsqueue.WithName(name), natsqueue.WithReplicas(replicas),
-					natsqueue.WithLeaseTime(s.LeaseTime), natsqueue.WithWindow(s.Window))
+				opts := []natsqueue.Option{
+					natsqueue.WithName(name), natsqueue.WithReplicas(replicas),
+					natsqueue.WithLeaseTime(s.LeaseTime), natsqueue.WithWindow(s.Window),
+				}
+				if s.BuriedAge > 0 {
+					opts = append(opts, natsqueue.WithBuriedAge(s.BuriedAge))
+				}
+				if s.BuriedLimit > 0 {
+					opts = append(opts, natsqueue.WithBuriedLimit(s.BuriedLimit))
+				}
+				if s.Clock != nil {
+					opts = append(opts, natsqueue.WithClock(s.Clock))
+				}
+				q, err := natsqueue.Open(t.Context(), js, opts...)
 				require.NoError(t, err)
 				return q
 			}

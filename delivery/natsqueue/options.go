@@ -8,22 +8,25 @@ import (
 )
 
 const (
-	defaultName       = "APPEVENTS"
-	defaultReplicas   = 1
-	defaultLeaseTime  = time.Minute
-	defaultWindow     = 48 * time.Hour
-	defaultAckPending = 20_000
+	defaultName        = "APPEVENTS"
+	defaultReplicas    = 1
+	defaultLeaseTime   = time.Minute
+	defaultWindow      = 48 * time.Hour
+	defaultBuriedAge   = 30 * 24 * time.Hour
+	defaultBuriedLimit = 250_000
 )
 
 // config is what the options build. What no option was given for is zero: it is taken from what exists, or else the
 // default.
 type config struct {
-	name       string
-	replicas   int
-	leaseTime  time.Duration
-	window     time.Duration
-	ackPending int
-	maxBytes   int64
+	name        string
+	replicas    int
+	leaseTime   time.Duration
+	window      time.Duration
+	maxBytes    int64
+	buriedAge   time.Duration
+	buriedLimit int
+	wall        func() time.Time // tells the time of day
 }
 
 // Option sets one property of a [Queue]. One with a value that cannot work makes [Open] return an
@@ -60,9 +63,8 @@ func WithReplicas(n int) Option {
 	}
 }
 
-// WithLeaseTime sets how long a lease lasts: a request must be over by then. It is a property of the queue and changes
-// for all dispatchers, of which those that run already learn nothing: let them all agree, and shorten it only while
-// none runs. Defaults to what was set before, and to one minute for a new queue.
+// WithLeaseTime sets how long the leases of this process last: a request must be over by then. Others may have another
+// one. Defaults to one minute.
 func WithLeaseTime(d time.Duration) Option {
 	return func(c *config) error {
 		if d <= 0 {
@@ -87,19 +89,6 @@ func WithWindow(d time.Duration) Option {
 	}
 }
 
-// WithMaxAckPending bounds how many calls are leased at a time, by all dispatchers together. Like the lease time it
-// changes for all. Defaults to what was set before, and to 20,000 for a new queue; each dispatcher leases up to 1,000
-// for each of its workers.
-func WithMaxAckPending(n int) Option {
-	return func(c *config) error {
-		if n < 1 {
-			return optionError("WithMaxAckPending", "must be positive")
-		}
-		c.ackPending = n
-		return nil
-	}
-}
-
 // WithMaxBytes bounds the calls that wait, in bytes as stored on one server: Put fails with [delivery.ErrFull] once
 // those to deliver now take this much, or those for later do. [Open] fails when the queue exists with another limit.
 // Defaults to what exists, and to no limit but the servers' own for a new queue.
@@ -109,6 +98,32 @@ func WithMaxBytes(n int64) Option {
 			return optionError("WithMaxBytes", "must be positive")
 		}
 		c.maxBytes = n
+		return nil
+	}
+}
+
+// WithBuriedAge sets how long a buried call is kept before the servers drop it. Like the limit of [WithBuriedLimit] it
+// is a property of the queue, and changes for all. Defaults to what was set before, and to 30 days for a new queue. At
+// least 100 ms.
+func WithBuriedAge(d time.Duration) Option {
+	return func(c *config) error {
+		if d < 100*time.Millisecond {
+			return optionError("WithBuriedAge", "must be at least 100 ms")
+		}
+		c.buriedAge = d
+		return nil
+	}
+}
+
+// WithBuriedLimit sets how many buried calls are kept; then the servers drop the oldest for new ones. Defaults to what
+// was set before, and to 250,000 for a new queue, which take a quarter of the bytes of [WithMaxBytes] at most, or 1 MiB
+// where that is more.
+func WithBuriedLimit(n int) Option {
+	return func(c *config) error {
+		if n < 1 {
+			return optionError("WithBuriedLimit", "must be positive")
+		}
+		c.buriedLimit = n
 		return nil
 	}
 }

@@ -14,8 +14,11 @@ import (
 
 // The keys of the bucket.
 const (
-	pausePrefix = "pause." // and the lane: until when it is paused, in nanoseconds
-	begunPrefix = "begun." // and the number of a message: a request with it may be under way
+	pausePrefix  = "pause."   // and the lane: until when it is paused, in nanoseconds, a space, and why
+	manualPrefix = "manual."  // and the lane: the same for a person's pause
+	begunPrefix  = "begun."   // and the number of a message: a request with it may be under way
+	claimsPrefix = "lane."    // and the lane: which of its calls are leased
+	unburiedKey  = "unburied" // how many buried calls were taken away
 )
 
 // watch learns of pauses, its own and those of others, and returns when it knows all there are.
@@ -24,7 +27,8 @@ func (q *Queue) watch(ctx context.Context) error {
 	defer cancel()
 	var watcher jetstream.KeyWatcher
 	if err := q.insist(ctx, func(context.Context) (err error) {
-		watcher, err = q.state.Watch(q.ctx, pausePrefix+">") // it watches until this context ends
+		keys := []string{pausePrefix + ">", manualPrefix + ">"}
+		watcher, err = q.state.WatchFiltered(q.ctx, keys) // it watches until this context ends
 		return err
 	}); err != nil {
 		return err
@@ -71,86 +75,108 @@ func unwatch(watcher jetstream.KeyWatcher) {
 	}
 }
 
+// learn notes the pause that an entry stands for.
 func (q *Queue) learn(entry jetstream.KeyValueEntry) {
 	if entry == nil {
 		return
 	}
-	if lane, ok := fromToken(strings.TrimPrefix(entry.Key(), pausePrefix)); ok {
-		q.setPause(lane, pauseOf(entry), 0)
+	part, manual := strings.CutPrefix(entry.Key(), manualPrefix)
+	if !manual {
+		part = strings.TrimPrefix(part, pausePrefix)
 	}
+	lane, ok := fromToken(part)
+	if !ok {
+		return
+	}
+	until, note := q.pauseOf(entry)
+	q.setPause(entry.Key(), delivery.Pause{Lane: lane, Until: until, Note: note, Manual: manual}, entry.Revision(), false)
 }
 
-// pauseOf is until when an entry says that its lane is paused.
-func pauseOf(entry jetstream.KeyValueEntry) time.Time {
-	nanos, err := strconv.ParseInt(string(entry.Value()), 10, 64)
+// pauseOf is until when an entry says that its lane is paused, and why. An entry is not kept for longer than a pause
+// can last.
+func (q *Queue) pauseOf(entry jetstream.KeyValueEntry) (until time.Time, note string) {
+	text, note, _ := strings.Cut(string(entry.Value()), " ")
+	nanos, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || nanos <= 0 {
-		return time.Time{}
+		return time.Time{}, ""
 	}
-	return time.Unix(0, nanos)
+	until = time.Unix(0, nanos)
+	if latest := entry.Created().Add(stateTTL); until.After(latest) {
+		until = latest
+	}
+	return until, note
 }
 
-// setPause notes a pause, which is our own when it comes with a revision.
-func (q *Queue) setPause(lane string, until time.Time, revision uint64) {
-	now := time.Now()
-	q.mu.Lock()
-	resumed := q.pauses.Pause(lane, until, now)
-	switch {
-	case !until.After(now):
-		delete(q.own, lane)
-	case revision > 0:
-		q.own[lane] = revision
-	}
-	q.mu.Unlock()
-	if resumed {
-		q.lookNow()
-	}
-}
-
-func (q *Queue) pausedUntil(lane string) time.Time {
+// setPause notes a pause, in the time of the clock's now.
+func (q *Queue) setPause(key string, p delivery.Pause, revision uint64, own bool) {
+	now := q.clock.now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.pauses.PausedUntil(lane, time.Now())
+	if revision < q.revisions[key] {
+		return // it was changed since
+	}
+	q.revisions[key] = revision
+	switch {
+	case !p.Until.After(now):
+		delete(q.own, key)
+	case own:
+		q.own[key] = revision
+	}
+	if q.turns.Set(p, now) {
+		q.signal.Notify()
+	}
 }
 
-// Pause implements [delivery.Queue]. A longer pause that somebody else began stays.
+// Pause implements [delivery.Queue]. A longer pause that another process began stays, unless p is a person's.
 func (q *Queue) Pause(ctx context.Context, p delivery.Pause) error {
-	lane, until := p.Lane, p.Until
 	if q.ctx.Err() != nil {
 		return delivery.ErrClosed
 	}
-	key := pausePrefix + token(lane)
+	key := pausePrefix + token(p.Lane)
+	if p.Manual {
+		key = manualPrefix + token(p.Lane)
+	}
+	p.Note = strings.ToValidUTF8(p.Note[:min(len(p.Note), maxNote)], "")
+	p.Until = q.clock.stored(p.Until)
 	return q.insist(ctx, func(ctx context.Context) error {
-		now := time.Now()
+		now := q.clock.now()
 		var revision uint64
 		entry, err := q.state.Get(ctx, key)
 		switch {
 		case err == nil:
 			revision = entry.Revision()
-			if there := pauseOf(entry); there.After(now) && there.After(until) && !q.began(lane, revision) {
+			there, _ := q.pauseOf(entry)
+			if !p.Manual && there.After(now) && there.After(p.Until) && !q.began(key, revision) {
 				return nil
 			}
 		case !errors.Is(err, jetstream.ErrKeyNotFound):
 			return err
-		case !until.After(now):
+		case !p.Until.After(now):
 			return nil // it is not paused
 		}
-		value := strconv.FormatInt(max(until.UnixNano(), 0), 10)
-		if until.IsZero() {
-			value = "0"
+		value := "0"
+		if p.Until.After(now) {
+			value = strconv.FormatInt(p.Until.UnixNano(), 10)
+			if p.Note != "" {
+				value += " " + p.Note
+			}
 		}
 		revision, err = q.state.Update(ctx, key, []byte(value), revision)
 		if err == nil {
-			q.setPause(lane, until, revision)
+			q.setPause(key, p, revision, true)
 		}
 		return err
 	})
 }
 
+// maxNote bounds a note, in bytes.
+const maxNote = 4 << 10
+
 // began reports whether the pause with this revision is our own.
-func (q *Queue) began(lane string, revision uint64) bool {
+func (q *Queue) began(key string, revision uint64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.own[lane] == revision
+	return q.own[key] == revision
 }
 
 // lookNow makes the goroutine that brings calls back look at once.

@@ -20,11 +20,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// patience is how long a server may take to start on a busy machine.
+const patience = 5 * time.Minute
+
 // startServer starts a NATS server with JetStream in this process, as the nats-server command does in its own.
 func startServer(t testing.TB, change func(*server.Options)) *server.Server {
 	t.Helper()
 	s := launch(t, change)
-	require.True(t, s.ReadyForConnections(20*time.Second))
+	require.True(t, s.ReadyForConnections(patience))
 	return s
 }
 
@@ -63,7 +66,7 @@ func startCluster(t *testing.T) []*server.Server {
 		})
 	}
 	for _, s := range servers {
-		require.True(t, s.ReadyForConnections(20*time.Second))
+		require.True(t, s.ReadyForConnections(patience))
 	}
 	eventually(t, "the servers know each other and have a leader", func() bool {
 		for _, s := range servers {
@@ -178,7 +181,7 @@ func serverChild(config string) int {
 		return 1
 	}
 	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(patience) {
 		fmt.Fprintln(os.Stderr, "child: the server does not start")
 		return 1
 	}

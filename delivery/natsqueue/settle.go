@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/appevents/appevents-go/delivery"
 )
@@ -55,47 +54,64 @@ func (q *Queue) Settle(ctx context.Context, settlements ...delivery.Settlement) 
 		return delivery.ErrClosed
 	}
 	var lost atomic.Int64
+	var mu sync.Mutex
+	released := make(map[*lane][]*receipt)
 	err := q.each(len(settlements), func(i int) error {
-		err := q.settle(ctx, &settlements[i])
+		s := &settlements[i]
+		r, ok := s.Lease.Receipt.(*receipt)
+		late := !time.Now().Before(s.Lease.Until)
+		switch {
+		case !ok || r.queue != q || s.Verdict != delivery.Done && !r.done && late:
+			lost.Add(1)
+			return nil
+		case s.Verdict == delivery.Release || s.Verdict < delivery.Done || s.Verdict > delivery.Begin:
+			mu.Lock()
+			defer mu.Unlock()
+			if !r.done {
+				released[r.lane] = append(released[r.lane], r)
+			}
+			return nil
+		}
+		err := q.settle(ctx, s, r)
 		if errors.Is(err, delivery.ErrLeaseLost) {
 			lost.Add(1)
 			return nil
 		}
 		return err
 	})
+	lanes := slices.Collect(maps.Keys(released))
+	err = errors.Join(err, q.each(len(lanes), func(i int) error {
+		return q.release(ctx, lanes[i], released[lanes[i]])
+	}))
 	if err == nil && lost.Load() > 0 {
 		err = fmt.Errorf("natsqueue: %d of %d: %w", lost.Load(), len(settlements), delivery.ErrLeaseLost)
 	}
 	return err
 }
 
-func (q *Queue) settle(ctx context.Context, s *delivery.Settlement) error {
-	r, ok := s.Lease.Receipt.(*receipt)
-	if !ok {
-		return delivery.ErrLeaseLost
-	}
-	if s.Verdict != delivery.Done && !r.done && !time.Now().Before(s.Lease.Until) {
-		return delivery.ErrLeaseLost
-	}
-	if s.Verdict == delivery.Begin {
+func (q *Queue) settle(ctx context.Context, s *delivery.Settlement, r *receipt) error {
+	switch s.Verdict {
+	case delivery.Begin:
 		err := q.begin(ctx, r.seq)
 		r.begun = r.begun || err == nil
+		if err == nil && !time.Now().Before(s.Lease.Until) {
+			err = delivery.ErrLeaseLost // it took so long that somebody else may have it by now
+		}
 		return err
-	}
-	switch s.Verdict {
 	case delivery.Done:
-		if err := q.acknowledge(ctx, r); err != nil {
+		if err := q.finish(ctx, r); err != nil {
 			return err
 		}
-	case delivery.Retry, delivery.Bury:
-		rec := parse(r.msg.Data)
+	default:
+		rec := parse(r.data)
+		rec.Lane, rec.Begun = s.Lease.Lane, false
 		if s.Body != nil {
 			rec.Body = s.Body
 		}
 		rec.Failed(s.Error)
 		subject := q.laterSubject(s.Lease.Lane, s.At)
 		if s.Verdict == delivery.Bury {
-			rec.Reason, rec.BuriedAt, subject = s.Reason, time.Now(), q.name+".buried"
+			rec.Reason, rec.BuriedAt, subject = s.Reason, q.clock.now(), q.name+".buried"
 		}
 		if err := q.move(ctx, r, subject, &rec); err != nil {
 			return err
@@ -103,14 +119,6 @@ func (q *Queue) settle(ctx context.Context, s *delivery.Settlement) error {
 		if s.Verdict == delivery.Retry {
 			q.lookAt(s.At)
 		}
-	default:
-		if r.begun {
-			if err := q.forget(ctx, r.seq); err != nil {
-				return err
-			}
-		}
-		r.done = true
-		return r.msg.Nak()
 	}
 	if r.begun || s.Lease.Begun {
 		_ = q.forget(ctx, r.seq) // it goes away by itself in time
@@ -118,22 +126,52 @@ func (q *Queue) settle(ctx context.Context, s *delivery.Settlement) error {
 	return nil
 }
 
-// begin marks that a request with the call of a message may be under way.
-func (q *Queue) begin(ctx context.Context, seq uint64) error {
-	return q.insist(ctx, func(ctx context.Context) error {
-		_, err := q.state.PutString(ctx, begunPrefix+strconv.FormatUint(seq, 10), "1")
+// release gives calls of a lane back.
+func (q *Queue) release(ctx context.Context, ln *lane, list []*receipt) error {
+	seqs := make([]uint64, len(list))
+	for i, r := range list {
+		seqs[i] = r.seq
+		if r.begun {
+			if err := q.forget(ctx, r.seq); err != nil {
+				return err
+			}
+		}
+	}
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if err := q.free(ctx, ln, seqs); err != nil {
 		return err
-	})
+	}
+	for _, r := range list {
+		r.done = true
+	}
+	return nil
 }
 
-// forget removes the mark, and leaves nothing in its place as deleting the key would.
-func (q *Queue) forget(ctx context.Context, seq uint64) error {
-	return q.insist(ctx, func(ctx context.Context) error {
-		return q.marks.Purge(ctx, jetstream.WithPurgeSubject(q.begunSubject(strconv.FormatUint(seq, 10))))
-	})
+// free gives calls of a lane back that are leased here. The caller holds the lane's mu.
+func (q *Queue) free(ctx context.Context, ln *lane, seqs []uint64) error {
+	for {
+		if err := q.know(ctx, ln); err != nil {
+			return err
+		}
+		c := ln.claims.clone()
+		c.tidy(q.id, q.openOf(ln), q.clock.true())
+		for _, seq := range seqs {
+			c.release(q.id, seq)
+		}
+		c.merge()
+		err := q.change(ctx, ln, &c)
+		if errors.Is(err, errConflict) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		q.closeLeases(ln, seqs...)
+		q.tell(ln.part, 0)
+		return nil
+	}
 }
 
-// begunSubject is the subject of a mark in the stream that keeps the bucket.
-func (q *Queue) begunSubject(id string) string {
-	return "$KV." + q.state.Bucket() + "." + begunPrefix + id
-}
+// stateSubject is the subject of a key in the stream that keeps the bucket.
+func (q *Queue) stateSubject(key string) string { return "$KV." + q.state.Bucket() + "." + key }

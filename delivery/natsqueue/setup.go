@@ -12,59 +12,120 @@ import (
 )
 
 const (
-	consumerName = "dispatchers"
-
 	// stateTTL is how long a pause or a mark is kept: longer than any call is good for.
 	stateTTL = 8 * 24 * time.Hour
 
 	// movedWindow is how long the streams that calls are moved to remember which ones they have.
 	movedWindow = time.Hour
+
+	// minBuriedBytes is at least what buried calls may take when the queue has a limit.
+	minBuriedBytes = 1 << 20
 )
 
-// setUp finds or makes the streams, the bucket and the consumer.
+// setUp finds or makes the streams and the bucket.
 func (q *Queue) setUp(ctx context.Context) (err error) {
 	replicas := cmp.Or(q.replicas, defaultReplicas)
 	window := cmp.Or(q.window, defaultWindow)
+	old := q.name + ".calls"
 	if q.calls, err = q.stream(ctx, jetstream.StreamConfig{
-		Name: q.name, Description: "appevents: calls to deliver", Subjects: []string{q.name + ".calls"},
+		Name: q.name, Description: "appevents: calls to deliver", Subjects: []string{old, old + ".*"},
 		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxBytes: cmp.Or(q.maxBytes, -1),
-		Replicas: replicas, Duplicates: window,
-	}); err != nil {
+		Replicas: replicas, Duplicates: window, AllowDirect: true,
+	}, func(c *jetstream.StreamConfig) bool {
+		if !slices.Equal(c.Subjects, []string{old}) {
+			return false
+		}
+		c.Subjects, c.AllowDirect = []string{old, old + ".*"}, true // an older version made it
+		return true
+	}, q.narrow); err != nil {
 		return err
 	}
+	q.limit = q.calls.CachedInfo().Config.MaxBytes
 	if q.later, err = q.stream(ctx, jetstream.StreamConfig{
 		Name: q.name + "_LATER", Description: "appevents: calls to deliver later",
 		Subjects: []string{q.name + ".later.*.*"}, Discard: jetstream.DiscardNew, Replicas: replicas,
 		Duplicates: min(window, movedWindow), AllowDirect: true,
-	}); err != nil {
-		return err
-	}
-	if q.buried, err = q.stream(ctx, jetstream.StreamConfig{
-		Name: q.name + "_BURIED", Description: "appevents: calls put aside", Subjects: []string{q.name + ".buried"},
-		Discard: jetstream.DiscardNew, Replicas: replicas, Duplicates: min(window, movedWindow),
-	}); err != nil {
+	}, nil, nil); err != nil {
 		return err
 	}
 	if err := q.bucket(ctx, replicas); err != nil {
 		return err
 	}
-	q.limit = q.calls.CachedInfo().Config.MaxBytes
-	return q.consume(ctx)
+	buried := jetstream.StreamConfig{
+		Name: q.name + "_BURIED", Description: "appevents: calls put aside", Subjects: []string{q.name + ".buried"},
+		Discard: jetstream.DiscardNew, Replicas: replicas, Duplicates: min(window, movedWindow),
+	}
+	q.keepBuried(&buried)
+	q.buried, err = q.stream(ctx, buried, func(c *jetstream.StreamConfig) bool {
+		before := *c
+		q.keepBuried(c)
+		return c.MaxAge != before.MaxAge || c.MaxMsgs != before.MaxMsgs || c.Discard != before.Discard
+	}, q.countUnburied)
+	return err
 }
 
-// stream finds or makes a stream.
-func (q *Queue) stream(ctx context.Context, want jetstream.StreamConfig) (s jetstream.Stream, err error) {
+// keepBuried sets for how long buried calls are kept, and how many: as options say, or as it is, or, for a new stream
+// and one of an older version, by default.
+func (q *Queue) keepBuried(c *jetstream.StreamConfig) {
+	if c.Discard == jetstream.DiscardNew {
+		c.Discard, c.MaxAge, c.MaxMsgs = jetstream.DiscardOld, defaultBuriedAge, defaultBuriedLimit
+		if q.limit > 0 {
+			c.MaxBytes = max(q.limit/4, minBuriedBytes)
+		}
+	}
+	c.MaxAge = cmp.Or(q.buriedAge, c.MaxAge)
+	if q.buriedLimit > 0 {
+		c.MaxMsgs = int64(q.buriedLimit)
+	}
+	if c.MaxAge > 0 {
+		c.Duplicates = min(c.Duplicates, c.MaxAge)
+	}
+}
+
+// countUnburied notes how many buried calls were taken away, before the first can be dropped.
+func (q *Queue) countUnburied(ctx context.Context, s jetstream.Stream) error {
+	return q.insist(ctx, func(ctx context.Context) error {
+		_, revision, err := q.unburied(ctx)
+		if err != nil || revision > 0 {
+			return err
+		}
+		state := s.CachedInfo().State
+		return q.setUnburied(ctx, int64(state.LastSeq-state.Msgs), 0) //nolint:gosec // a number of messages
+	})
+}
+
+// stream finds or makes a stream. One that exists is changed when adapt says so, after before has returned.
+func (q *Queue) stream(
+	ctx context.Context, want jetstream.StreamConfig, adapt func(c *jetstream.StreamConfig) (changed bool),
+	before func(ctx context.Context, s jetstream.Stream) error,
+) (s jetstream.Stream, err error) {
 	err = q.insist(ctx, func(ctx context.Context) (err error) {
+		sent := time.Now()
 		s, err = q.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			s, err = q.js.CreateStream(ctx, want) // when somebody else was quicker, the next try finds it
+		}
+		if err == nil {
+			q.clock.learn(s.CachedInfo().TimeStamp, sent, time.Now())
 		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return s, q.fits(&s.CachedInfo().Config, &want)
+	config := s.CachedInfo().Config
+	changed := adapt != nil && adapt(&config)
+	if err := q.fits(&config, &want); err != nil || !changed {
+		return s, err
+	}
+	if err := before(ctx, s); err != nil {
+		return nil, err
+	}
+	err = q.insist(ctx, func(ctx context.Context) (err error) {
+		s, err = q.js.UpdateStream(ctx, config)
+		return err
+	})
+	return s, err
 }
 
 // bucket finds or makes the bucket.
@@ -77,8 +138,15 @@ func (q *Queue) bucket(ctx context.Context, replicas int) error {
 				Bucket: name, Description: "appevents: paused lanes", TTL: stateTTL, Replicas: replicas,
 			})
 		}
-		if err == nil {
-			q.marks, err = q.js.Stream(ctx, "KV_"+name)
+		if err != nil {
+			return err
+		}
+		if q.marks, err = q.js.Stream(ctx, "KV_"+name); err != nil {
+			return err
+		}
+		if config := q.marks.CachedInfo().Config; !config.AllowMsgTTL {
+			config.AllowMsgTTL = true // one entry is kept for longer
+			q.marks, err = q.js.UpdateStream(ctx, config)
 		}
 		return err
 	}); err != nil {
@@ -106,57 +174,19 @@ func (q *Queue) fits(got, want *jetstream.StreamConfig) error {
 		reason = "is kept in memory, not in files"
 	case got.PersistMode != jetstream.DefaultPersistMode:
 		reason = "acknowledges before it has written"
-	case got.MaxAge > 0, got.MaxMsgsPerSubject > 0,
-		got.Discard == jetstream.DiscardOld && (got.MaxMsgs > 0 || got.MaxBytes > 0):
+	case want.Discard == jetstream.DiscardNew && (got.MaxAge > 0 || got.MaxMsgsPerSubject > 0 ||
+		got.Discard == jetstream.DiscardOld && (got.MaxMsgs > 0 || got.MaxBytes > 0)):
 		reason = "drops messages by itself"
 	case got.Replicas < want.Replicas && q.replicas > 0:
 		reason = fmt.Sprintf("has %d replicas, fewer than WithReplicas asks for", got.Replicas)
+	case want.AllowDirect && !got.AllowDirect:
+		reason = "does not allow direct access"
 	case got.Duplicates < want.Duplicates && q.window > 0:
 		reason = fmt.Sprintf("has a de-duplication window of %v, shorter than WithWindow asks for", got.Duplicates)
-	case want.MaxBytes > 0 && got.MaxBytes != want.MaxBytes:
+	case want.Retention == jetstream.WorkQueuePolicy && want.MaxBytes > 0 && got.MaxBytes != want.MaxBytes:
 		reason = fmt.Sprintf("has a limit of %d bytes, other than WithMaxBytes asks for", got.MaxBytes)
 	default:
 		return nil
 	}
 	return fmt.Errorf("natsqueue: stream %s %s", want.Name, reason)
-}
-
-// consume finds, makes or changes the consumer all dispatchers share.
-func (q *Queue) consume(ctx context.Context) error {
-	return q.insist(ctx, func(ctx context.Context) error {
-		want := jetstream.ConsumerConfig{
-			Durable: consumerName, Description: "appevents: dispatchers", AckPolicy: jetstream.AckExplicitPolicy,
-			AckWait: q.leaseTime, MaxAckPending: q.ackPending, MaxDeliver: -1,
-		}
-		consumer, err := q.calls.Consumer(ctx, consumerName)
-		if err == nil {
-			got := consumer.CachedInfo().Config
-			want.AckWait = cmp.Or(want.AckWait, got.AckWait)
-			want.MaxAckPending = cmp.Or(want.MaxAckPending, got.MaxAckPending)
-			want.PauseUntil = got.PauseUntil
-		}
-		want.AckWait = cmp.Or(want.AckWait, defaultLeaseTime)
-		want.MaxAckPending = cmp.Or(want.MaxAckPending, defaultAckPending)
-		if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return err
-		}
-		if err != nil || !sameConsumer(consumer.CachedInfo().Config, want) {
-			if _, err = q.calls.CreateOrUpdateConsumer(ctx, want); err != nil {
-				return err
-			}
-		}
-		q.leaseTime, q.ackPending = want.AckWait, want.MaxAckPending
-		if q.ackPending < 1 { // somebody has lifted the limit
-			q.ackPending = defaultAckPending
-		}
-		return nil
-	})
-}
-
-// sameConsumer reports whether a consumer works as wanted. Who must not change it can use one that does.
-func sameConsumer(got, want jetstream.ConsumerConfig) bool {
-	return got.DeliverSubject == "" && got.AckPolicy == want.AckPolicy && got.AckWait == want.AckWait &&
-		got.MaxAckPending == want.MaxAckPending && got.MaxDeliver < 1 && len(got.BackOff) == 0 &&
-		got.FilterSubject == "" && len(got.FilterSubjects) == 0 && got.MaxRequestBatch < 1 && got.MaxRequestExpires < 1 &&
-		got.MaxRequestMaxBytes < 1 && got.PriorityPolicy == jetstream.PriorityPolicyNone && !got.HeadersOnly
 }
