@@ -23,8 +23,8 @@
 //	GET /buried?reason=refused&lane=activities/901&since=2026-01-31T00:00:00Z&limit=50
 //
 // A lane includes those below it. The times are of the burial, in RFC 3339; since is included, until is not. A page of
-// /buried holds up to limit calls, 100 by default and 1,000 at most. Its member next is where the next page begins: give
-// it back as the parameter from.
+// /buried holds up to limit calls, 100 by default and 1,000 at most. Its member next says where the next page begins:
+// give it back as the parameter from.
 //
 // /lanes can be chosen by state and lane.
 //

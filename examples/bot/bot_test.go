@@ -186,7 +186,7 @@ func TestRun_SaysExactlyWhatIsMissing(t *testing.T) {
 
 func TestRun_NeedsTheCredentialsFileItIsGiven(t *testing.T) {
 	t.Parallel()
-	err := run(t.Context(), []string{"-queue", startNATS(t), "-addr", "127.0.0.1:0"}, func(name string) string {
+	err := run(t.Context(), []string{"-queue", startNATS(t), "-addr", "127.0.0.1:0", "-inspect", ""}, func(name string) string {
 		if name == "NATS_CREDENTIALS" {
 			return "/no/such/file"
 		}
@@ -200,10 +200,11 @@ func TestRun_RefusesWhatItDoesNotUnderstand(t *testing.T) {
 	for name, args := range map[string][]string{
 		"a word":       {"start"},
 		"a flag":       {"-fast"},
-		"a directory":  {"-queue", "/no/such/directory/events.db", "-addr", "127.0.0.1:0"},
+		"a directory":  {"-queue", "/no/such/directory/events.db", "-addr", "127.0.0.1:0", "-inspect", ""},
 		"an address":   {"-addr", "nowhere"},
-		"a NATS URL":   {"-queue", "nats://user:password-canary@127.0.0.1:x", "-addr", "127.0.0.1:0"},
-		"no such NATS": {"-queue", "nats://user:password-canary@127.0.0.1:1", "-addr", "127.0.0.1:0"},
+		"a second one": {"-addr", "127.0.0.1:0", "-inspect", "nowhere"},
+		"a NATS URL":   {"-queue", "nats://user:password-canary@127.0.0.1:x", "-addr", "127.0.0.1:0", "-inspect", ""},
+		"no such NATS": {"-queue", "nats://user:password-canary@127.0.0.1:1", "-addr", "127.0.0.1:0", "-inspect", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

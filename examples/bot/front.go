@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/appevents/appevents-go/delivery"
+	"github.com/appevents/appevents-go/delivery/inspect"
 )
 
 // front is the bot as seen over HTTP: /webhook for Meta, /healthz and /readyz for whoever runs it. Only /webhook needs
@@ -24,6 +26,7 @@ type front struct {
 type back struct {
 	hook       http.Handler
 	dispatcher *delivery.Dispatcher
+	inspect    http.Handler
 }
 
 func newFront(maxBacklog time.Duration) *front {
@@ -34,10 +37,26 @@ func newFront(maxBacklog time.Duration) *front {
 	return f
 }
 
-// open lets webhooks in.
-func (f *front) open(hook http.Handler, dispatcher *delivery.Dispatcher) {
-	f.back.Store(&back{hook: hook, dispatcher: dispatcher})
+// inspectPath is where operators find the queue.
+const inspectPath = "/-/queue/"
+
+// operators is what those see who run the bot.
+func (f *front) operators() http.Handler {
+	closed := inspect.Handler(nil) // while starting
+	mux := http.NewServeMux()
+	mux.Handle(inspectPath, http.StripPrefix(strings.TrimSuffix(inspectPath, "/"),
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if b := f.back.Load(); b != nil {
+				b.inspect.ServeHTTP(w, r)
+				return
+			}
+			closed.ServeHTTP(w, r)
+		})))
+	return mux
 }
+
+// open lets webhooks in.
+func (f *front) open(b *back) { f.back.Store(b) }
 
 // stop says that the end is near. Webhooks are still let in: the server closes the door.
 func (f *front) stop() { f.stopping.Store(true) }

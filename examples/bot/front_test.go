@@ -83,7 +83,7 @@ func TestFront_SaysWhetherItIsReadyAndWhyNot(t *testing.T) {
 		require.NoError(t, err)
 		hook, err := newBot(s, dispatcher, log)
 		require.NoError(t, err)
-		f.open(hook, dispatcher)
+		f.open(&back{hook: hook, dispatcher: dispatcher})
 		ready(0)
 		require.Equal(t, http.StatusOK, send())
 		ready(1)

@@ -24,12 +24,14 @@ const (
 	verifyToken = "verify-token-canary-12ab"
 	datasetID   = "4411"
 	accessToken = "access-token-canary-5c1d"
+
+	inspectToken = "inspect-token-canary-77ab"
 )
 
 // credentials are the environment of a bot that sends conversions too.
 var credentials = map[string]string{
 	"APP_ID": appID, "APP_SECRET": appSecret, "VERIFY_TOKEN": verifyToken,
-	"DATASET_ID": datasetID, "ACCESS_TOKEN": accessToken,
+	"DATASET_ID": datasetID, "ACCESS_TOKEN": accessToken, "INSPECT_TOKEN": inspectToken,
 }
 
 func getenv(name string) string { return credentials[name] }
@@ -123,9 +125,10 @@ func await[T any](t *testing.T, c <-chan T, what string) T {
 
 // process is a bot that runs.
 type process struct {
-	url  string
-	log  *logLines
-	stop func() // as on SIGTERM, and wait
+	url     string
+	inspect string // URL of the queue, for operators
+	log     *logLines
+	stop    func() // as on SIGTERM, and wait
 }
 
 // start runs the program in this process.
@@ -137,7 +140,8 @@ func start(t *testing.T, m *meta, args ...string) *process {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err = run(ctx, append([]string{"-addr", "127.0.0.1:0", "-base-url", m.URL}, args...), getenv, io.Discard, log)
+		flags := []string{"-addr", "127.0.0.1:0", "-inspect", "127.0.0.1:0", "-base-url", m.URL}
+		err = run(ctx, append(flags, args...), getenv, io.Discard, log)
 	}()
 	stop := sync.OnceFunc(func() {
 		cancel()
@@ -149,7 +153,7 @@ func start(t *testing.T, m *meta, args ...string) *process {
 	t.Cleanup(stop)
 	select {
 	case addr := <-log.addr:
-		return &process{url: "http://" + addr, log: log, stop: stop}
+		return &process{url: "http://" + addr, inspect: <-log.inspect, log: log, stop: stop}
 	case <-done:
 		require.FailNow(t, "the bot did not start", "%v", err)
 		return nil
@@ -183,6 +187,7 @@ func file(t *testing.T) string {
 // logLines is the log of a bot.
 type logLines struct {
 	addr     chan string   // where it serves
+	inspect  chan string   // where operators see the queue
 	stopping chan struct{} // closed when it was told to stop
 
 	mu   sync.Mutex
@@ -191,7 +196,7 @@ type logLines struct {
 }
 
 func newLogLines() *logLines {
-	return &logLines{addr: make(chan string, 1), stopping: make(chan struct{})}
+	return &logLines{addr: make(chan string, 1), inspect: make(chan string, 1), stopping: make(chan struct{})}
 }
 
 func (l *logLines) Write(p []byte) (int, error) {
@@ -205,13 +210,15 @@ func (l *logLines) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 		l.rest = rest
-		var record struct{ Msg, Addr string }
+		var record struct{ Msg, Addr, At string }
 		if json.Unmarshal(line, &record) != nil {
 			continue
 		}
 		switch record.Msg {
 		case "serving":
 			l.addr <- record.Addr
+		case "inspecting":
+			l.inspect <- record.At
 		case "stopping":
 			close(l.stopping)
 		}

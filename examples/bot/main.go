@@ -6,9 +6,12 @@
 //	bot -queue events.db
 //	bot -queue nats://one:4222,nats://two:4222,nats://three:4222 -replicas 3
 //
-// The credentials come from the environment; without them the program says which are missing. Calls that can never be
-// delivered are kept: -buried lists them, -resubmit and -discard take the ID of one. With a file the bot has to be
-// stopped for that, since a file has one owner.
+// The credentials come from the environment; without them the program says which are missing.
+//
+// Calls that can never be delivered are kept. While the bot runs, a second port on loopback shows them, and all there is
+// to know about the queue: http://127.0.0.1:8081/-/queue/. With INSPECT_TOKEN set it takes changes too. The files
+// alerts.yml and dashboard.json are for Prometheus and Grafana. While the bot is stopped, -buried lists the calls, and
+// -resubmit and -discard take the ID of one.
 package main
 
 import (
@@ -54,12 +57,19 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
-	return serve(ctx, s, listener, log)
+	var operators net.Listener
+	if s.inspect != "" {
+		if operators, err = new(net.ListenConfig).Listen(ctx, "tcp", s.inspect); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
+	return serve(ctx, s, listener, operators, log)
 }
 
 // settings are what the flags and the environment say.
 type settings struct {
 	addr       string
+	inspect    string
 	queue      string
 	replicas   int
 	baseURL    string
@@ -72,6 +82,7 @@ type settings struct {
 	appID, appSecret, verifyToken string
 	datasetID, accessToken        string // of conversions; both or neither
 	natsCredentials               string
+	inspectToken                  string
 }
 
 func parseSettings(args []string, getenv func(string) string, stderr io.Writer) (*settings, error) {
@@ -79,6 +90,8 @@ func parseSettings(args []string, getenv func(string) string, stderr io.Writer) 
 	flags := flag.NewFlagSet("bot", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&s.addr, "addr", "127.0.0.1:8080", "where to listen; Meta must reach /webhook there over HTTPS")
+	flags.StringVar(&s.inspect, "inspect", "127.0.0.1:8081",
+		"where operators see the queue, below /-/queue/: keep it on loopback or behind a proxy; empty for nowhere")
 	flags.StringVar(&s.queue, "queue", "events.db",
 		"the `file` of the queue, or the URLs of NATS servers: nats://host:4222")
 	flags.IntVar(&s.replicas, "replicas", 1, "on how many NATS servers a new queue is kept: 1, 3 or 5")
@@ -109,9 +122,11 @@ func parseSettings(args []string, getenv func(string) string, stderr io.Writer) 
 	env(&s.datasetID, false, "DATASET_ID", "")
 	env(&s.accessToken, s.datasetID != "", "ACCESS_TOKEN", "a token that can send to the dataset DATASET_ID names")
 	env(&s.natsCredentials, false, "NATS_CREDENTIALS", "")
+	env(&s.inspectToken, false, "INSPECT_TOKEN", "")
 	if len(missing) > 0 {
 		return nil, errors.New("bot: these environment variables are not set:\n" + strings.Join(missing, "\n") +
-			"\nOptional are DATASET_ID, to send conversions too, and NATS_CREDENTIALS, a credentials file for NATS.")
+			"\nOptional are DATASET_ID, to send conversions too, NATS_CREDENTIALS, a credentials file for NATS, and" +
+			"\nINSPECT_TOKEN, which operators need to change something in the queue.")
 	}
 	return s, nil
 }

@@ -40,7 +40,7 @@ func startChild(t *testing.T, m *meta, args ...string) *child {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	args = append([]string{"-addr", "127.0.0.1:0", "-base-url", m.URL}, args...)
+	args = append([]string{"-addr", "127.0.0.1:0", "-inspect", "", "-base-url", m.URL}, args...)
 	cmd := exec.CommandContext(t.Context(), self, args...) // killed with the test at the latest
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	for name, value := range credentials {

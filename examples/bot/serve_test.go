@@ -66,5 +66,5 @@ func TestServe_EndsWithWhatItCannotDoWithout(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
 	s := &settings{queue: file(t), appID: appID, appSecret: appSecret, verifyToken: verifyToken}
-	require.ErrorIs(t, serve(t.Context(), s, listener, slog.New(slog.DiscardHandler)), net.ErrClosed)
+	require.ErrorIs(t, serve(t.Context(), s, listener, nil, slog.New(slog.DiscardHandler)), net.ErrClosed)
 }
