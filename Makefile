@@ -22,8 +22,8 @@ export GOWORK := off
 # Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo test test-race cover bench bench-delivery soak flaky-table fuzz fmt tidy vet lint vuln api verify ci \
-	no-race
+.PHONY: help demo test test-race cover bench bench-delivery soak flaky-table fuzz fmt tidy vet lint vuln api verify release-check \
+	ci no-race
 
 # each runs a command in every module: one visible recipe line each, stopping at the first that fails.
 define each
@@ -55,7 +55,7 @@ bench-delivery: ## Run the benchmarks of durable delivery beside raw fsync and a
 
 # What "make test" runs in small sizes. The packages named have the flag.
 soak: ## Run the proofs about hostile peers and durable delivery in their large sizes, which takes some minutes
-	go test -count=1 -timeout=1h -v -run='Hostile|Bounds' . -soak
+	go test -count=1 -timeout=1h -v -run='Hostile|Mutated|Bounds|MemoryIsBounded' . -soak
 	cd delivery && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/boltqueue && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/natsqueue && go test -count=1 -timeout=2h -v . -soak
@@ -120,6 +120,10 @@ api: ## Write the snapshot of the exported API, api/public.txt
 	go run ./internal/apisnapshot $(MODULES) > .tools/public.txt
 	mv .tools/public.txt api/public.txt
 
+# Of the last commit, not of the working tree.
+release-check: ## Show that each module can be had alone, as after a release, from a file-system proxy
+	.ci/release-check
+
 verify: ## Check formatting, go.mod files and the API snapshot without changing anything
 	gofmt -d .
 	$(call each,go mod tidy -diff)
@@ -136,5 +140,5 @@ no-race:
 
 # A count of runs: up to Go 1.26 the end of a duration can be mistaken for a failure (https://go.dev/issue/75804).
 ci: FUZZTIME := 10000x
-ci: test demo vet verify lint vuln $(RACE) fuzz ## Run every check there is, as .ci/run does
+ci: test demo vet verify lint vuln release-check $(RACE) fuzz ## Run every check there is, as .ci/run does
 	@echo 'ci: passed: $^'

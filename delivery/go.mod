@@ -12,6 +12,6 @@ require (
 )
 
 require (
-	github.com/appevents/appevents-go v0.0.0
+	github.com/appevents/appevents-go v0.1.0
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 )

@@ -3,10 +3,10 @@ module github.com/appevents/appevents-go/examples
 go 1.26.0
 
 require (
-	github.com/appevents/appevents-go v0.0.0
-	github.com/appevents/appevents-go/delivery v0.0.0
-	github.com/appevents/appevents-go/delivery/boltqueue v0.0.0
-	github.com/appevents/appevents-go/delivery/natsqueue v0.0.0
+	github.com/appevents/appevents-go v0.1.0
+	github.com/appevents/appevents-go/delivery v0.1.0
+	github.com/appevents/appevents-go/delivery/boltqueue v0.1.0
+	github.com/appevents/appevents-go/delivery/natsqueue v0.1.0
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/stretchr/testify v1.12.1

@@ -7,8 +7,8 @@ replace github.com/appevents/appevents-go => ../../
 replace github.com/appevents/appevents-go/delivery => ../
 
 require (
-	github.com/appevents/appevents-go v0.0.0
-	github.com/appevents/appevents-go/delivery v0.0.0
+	github.com/appevents/appevents-go v0.1.0
+	github.com/appevents/appevents-go/delivery v0.1.0
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/nats-io/nuid v1.0.1
