@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -20,12 +21,32 @@ func TestDemo_ShowsTheConversationAndItsEvents(t *testing.T) {
 	text := out.String()
 	for _, want := range []string{
 		"200 ", "403 ", "fb_mobile_content_view", "fb_mobile_purchase", "55.22", "USD", "lead_submitted",
-		`["mb1"]`, "/activities", "/page_activities", "exactly the right events",
+		`["mb1"]`, "/activities", "/page_activities", "Meta has retired this edge", "exactly the right events",
 	} {
 		require.Contains(t, text, want)
 	}
 	for _, secret := range []string{demoAppSecret, demoPageToken, "\x1b["} {
 		require.NotContains(t, text, secret)
+	}
+}
+
+// The README shows part of what "make demo" prints, with an ellipsis where something differs each time or is long.
+func TestDemo_IsWhatTheReadmeShows(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, demo(t.Context(), newPrinter(&out, false), newBot), out.String())
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, shown, found := strings.Cut(string(readme), "<!-- make demo -->\n```\n")
+	require.True(t, found)
+	shown, _, _ = strings.Cut(shown, "```")
+	rest := out.String()
+	for line := range strings.Lines(shown) {
+		for i, part := range strings.Split(strings.TrimSpace(line), "…") {
+			at := strings.Index(rest, strings.TrimSpace(part))
+			require.GreaterOrEqual(t, at, 0, "part %d of %q does not come next", i, line)
+			rest = rest[at+len(strings.TrimSpace(part)):]
+		}
 	}
 }
 

@@ -13,17 +13,35 @@ import (
 )
 
 func main() {
-	client, err := appevents.New(os.Getenv("APP_ID"), appevents.WithAppSecret(os.Getenv("APP_SECRET")))
+	secret := os.Getenv("APP_SECRET")
+	client, err := appevents.New(os.Getenv("APP_ID"),
+		appevents.WithAppSecret(secret), appevents.WithLogger(slog.Default()))
 	if err != nil {
 		log.Fatal(err)
 	}
+	bot, err := newBot(client, secret, os.Getenv("VERIFY_TOKEN"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	http.Handle("/webhook", bot)
+	server := &http.Server{
+		Addr:           ":8080",
+		ReadTimeout:    10 * time.Second, // headers and body
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+	}
+	log.Fatal(server.ListenAndServe())
+}
+
+// newBot returns the bot's webhook.
+func newBot(client *appevents.Client, appSecret, verifyToken string) (http.Handler, error) {
 	hook, err := appevents.NewWebhook(appevents.WebhookConfig{
-		AppSecrets:  []string{os.Getenv("APP_SECRET")},
-		VerifyToken: os.Getenv("VERIFY_TOKEN"),
+		AppSecrets:  []string{appSecret},
+		VerifyToken: verifyToken,
 		Logger:      slog.Default(), // says what goes wrong: a wrong secret or token, a failed call
 	})
 	if err != nil {
-		log.Fatal(err)
+		return nil, err
 	}
 	appevents.On(hook, func(ctx context.Context, p *appevents.PostbackEvent) error {
 		if p.Payload != "BUY_MUG" {
@@ -36,12 +54,5 @@ func main() {
 		})
 		return err
 	})
-	http.Handle("/webhook", hook)
-	server := &http.Server{
-		Addr:           ":8080",
-		ReadTimeout:    10 * time.Second, // headers and body
-		IdleTimeout:    2 * time.Minute,
-		MaxHeaderBytes: 64 << 10,
-	}
-	log.Fatal(server.ListenAndServe())
+	return hook, nil
 }
