@@ -22,8 +22,8 @@ export GOWORK := off
 # Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo test test-race cover bench bench-delivery soak flaky-table fuzz fmt tidy vet lint vuln api verify release-check \
-	ci no-race
+.PHONY: help demo test test-race cover bench bench-delivery soak flaky-table fuzz fmt tidy vet lint vuln api verify \
+	release-check ci no-race
 
 # each runs a command in every module: one visible recipe line each, stopping at the first that fails.
 define each

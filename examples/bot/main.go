@@ -8,10 +8,10 @@
 //
 // The credentials come from the environment; without them the program says which are missing.
 //
-// Calls that can never be delivered are kept. While the bot runs, a second port on loopback shows them, and all there is
-// to know about the queue: http://127.0.0.1:8081/-/queue/. With INSPECT_TOKEN set it takes changes too. The files
-// alerts.yml and dashboard.json are for Prometheus and Grafana. While the bot is stopped, -buried lists the calls, and
-// -resubmit and -discard take the ID of one.
+// Calls that can never be delivered are kept. While the bot runs, a second port on loopback shows them, and the rest of
+// the queue: http://127.0.0.1:8081/-/queue/. With INSPECT_TOKEN set it takes changes too. The files alerts.yml and
+// dashboard.json are for Prometheus and Grafana. While the bot is stopped, -buried lists the calls, and -resubmit and
+// -discard take the ID of one.
 package main
 
 import (

@@ -52,7 +52,8 @@ func (p *printer) outbound(c graphtest.Call) {
 	fmt.Fprintf(p.out, "   %s %s %s  %s\n",
 		p.paint(cyan, "<--"), p.paint(bold, c.Method+" "+c.Path), c.ContentType, p.paint(grey, "token: "+tokenText(c)))
 	if c.Edge == "page_activities" {
-		fmt.Fprintf(p.out, "         %s\n", p.paint(grey, "Meta has retired this edge. The stand-in still takes it; Graph refuses it."))
+		const text = "Meta has retired this edge. The stand-in still takes it; Graph refuses it."
+		fmt.Fprintf(p.out, "         %s\n", p.paint(grey, text))
 	}
 	for _, f := range c.Fields {
 		fmt.Fprintf(p.out, "         %-28s %s\n", f.Name, f.Value)
