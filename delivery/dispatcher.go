@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"fmt"
+	"io"
 	"sync/atomic"
 
 	"github.com/appevents/appevents-go"
@@ -50,3 +52,6 @@ func New(client *appevents.Client, q Queue, opts ...Option) (*Dispatcher, error)
 	d.hand = newHand(d.workers, bridge.Of(d.client).MaxEvents(), &d.figures)
 	return d, nil
 }
+
+// Format prints a dispatcher as its name, whatever the verb: what waits in it belongs to people.
+func (d *Dispatcher) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "delivery.Dispatcher") }

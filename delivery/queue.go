@@ -71,7 +71,7 @@ type Queue interface {
 	Close() error
 }
 
-// Item is a call as a queue stores it. It holds no credential, and personal data only as hashes.
+// Item is a call as a queue stores it. It holds no credential, and personal data only as hashes and Page-scoped IDs.
 type Item struct {
 	// Key de-duplicates.
 	Key Key

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -325,3 +326,6 @@ func (q *Queue) wrap(err error) error {
 	}
 	return fmt.Errorf("boltqueue: %w", err)
 }
+
+// Format prints a queue as its name, whatever the verb: what waits in it belongs to people.
+func (q *Queue) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "boltqueue.Queue") }

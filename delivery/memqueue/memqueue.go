@@ -13,6 +13,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -597,3 +598,6 @@ func pop(h *byID) *entry {
 	*h = old[:len(old)-1]
 	return e
 }
+
+// Format prints a queue as its name, whatever the verb: what waits in it belongs to people.
+func (q *Queue) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "memqueue.Queue") }

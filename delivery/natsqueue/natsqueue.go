@@ -98,6 +98,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -411,3 +412,6 @@ func fromToken(s string) (lane string, ok bool) {
 	data, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	return string(data), err == nil && len(data) > 0
 }
+
+// Format prints a queue as its name, whatever the verb: what waits in it belongs to people.
+func (q *Queue) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "natsqueue.Queue") }
