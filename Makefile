@@ -22,8 +22,8 @@ export GOWORK := off
 # Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo test test-race cover bench bench-delivery soak flaky-table fuzz fmt tidy vet lint vuln api verify \
-	release-check ci no-race
+.PHONY: help demo test test-race cover bench bench-delivery performance soak flaky-table fuzz fmt tidy vet lint vuln api \
+	verify release-check ci no-race
 
 # each runs a command in every module: one visible recipe line each, stopping at the first that fails.
 define each
@@ -52,6 +52,12 @@ bench: ## Run the benchmarks, all or those matching BENCH
 
 bench-delivery: ## Run the benchmarks of durable delivery beside raw fsync and a plain channel
 	cd delivery/boltqueue && go test -run='^$$' -bench='$(BENCH)' -benchmem .
+
+# docs/performance.md holds what it printed on an idle machine.
+performance: ## Print each benchmark as a ratio to its floor, which takes some minutes
+	@{ go test -run='^$$' -bench=. -benchmem -benchtime=300ms -count=5 . ./graphtest ./internal/redact; \
+		cd delivery/boltqueue && go test -run='^$$' -bench='Submit|Deliver' -benchmem -count=3 .; } \
+		| go run ./internal/benchratio
 
 # What "make test" runs in small sizes. The packages named have the flag.
 soak: ## Run the proofs about hostile peers and durable delivery in their large sizes, which takes some minutes
