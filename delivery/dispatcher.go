@@ -55,3 +55,6 @@ func New(client *appevents.Client, q Queue, opts ...Option) (*Dispatcher, error)
 
 // Format prints a dispatcher as its name, whatever the verb: what waits in it belongs to people.
 func (d *Dispatcher) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "delivery.Dispatcher") }
+
+// Queue returns the queue the dispatcher was made with, for engines that have more to offer, such as a transaction.
+func (d *Dispatcher) Queue() Queue { return d.queue }

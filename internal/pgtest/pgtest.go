@@ -1,0 +1,360 @@
+// Package pgtest starts Postgres servers for tests, from the programs that Debian's package installs: in a temporary
+// folder, behind a Unix socket, and never for longer than the test process lives.
+package pgtest
+
+import (
+	"errors"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// EnvURL names a server to test with instead of one that is started.
+const EnvURL = "APPEVENTS_TEST_POSTGRES"
+
+// patience is how long a server may take to start or to stop.
+const patience = 2 * time.Minute
+
+// Server is a server of a test's own.
+type Server struct {
+	tb    testing.TB    // nil for the shared one
+	dir   string        // of everything
+	hold  *os.File      // what its keeper waits for the end of; nil when it does not run
+	ended chan struct{} // closed when it has ended
+}
+
+// template is a folder of data that servers begin with: making one takes longer than starting a server.
+var template = sync.OnceValues(func() (string, error) {
+	dir, err := makeDir()
+	if err != nil {
+		return "", err
+	}
+	made = append(made, dir)
+	data := filepath.Join(dir, "data")
+	out, err := unprivileged(program("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
+		"-N").CombinedOutput()
+	if err != nil {
+		return "", errors.New("initdb: " + err.Error() + "\n" + string(out))
+	}
+	return data, nil
+})
+
+var shared = sync.OnceValues(func() (*Server, error) {
+	s, err := newServer()
+	if err != nil {
+		return nil, err
+	}
+	return s, s.start()
+})
+
+// made are folders to remove.
+var made []string
+
+// URL returns the URL of a server that all tests of a package share: the one in [EnvURL], or one that is started. It skips
+// the test, and says so, where there is neither. The package's TestMain calls [Main].
+func URL(tb testing.TB) string {
+	tb.Helper()
+	if given := os.Getenv(EnvURL); given != "" { //nolint:forbidigo // what tests are told
+		return given
+	}
+	need(tb)
+	s, err := shared()
+	if err != nil {
+		tb.Fatalf("start Postgres: %v", err)
+	}
+	return s.URL()
+}
+
+// need skips a test where Postgres is not installed.
+func need(tb testing.TB) {
+	tb.Helper()
+	if program("initdb") == "" {
+		tb.Skip("NOT RUN: Postgres is not installed (Debian: apt-get install postgresql), or " + EnvURL + " does not do")
+	}
+	if err := canRun(); err != nil {
+		tb.Skip("NOT RUN: " + err.Error())
+	}
+}
+
+// Main runs the tests of a package and stops what they share.
+func Main(m *testing.M) (code int) {
+	defer func() {
+		if used {
+			if s, err := shared(); err == nil {
+				s.stop("INT")
+			}
+		}
+		for _, dir := range made {
+			_ = os.RemoveAll(dir)
+		}
+	}()
+	return m.Run()
+}
+
+// used says that there is a shared server.
+var used bool
+
+// New returns a server of the test's own, not started yet, with settings such as "work_mem=4MB". It ends with the test. It
+// skips the test where Postgres is not installed.
+func New(tb testing.TB, settings ...string) *Server {
+	tb.Helper()
+	need(tb)
+	s, err := newServer()
+	if err != nil {
+		tb.Fatalf("make a Postgres server: %v", err)
+	}
+	s.tb = tb
+	tb.Cleanup(func() {
+		s.stop("QUIT")
+		_ = os.RemoveAll(s.dir)
+	})
+	s.Set(settings...)
+	return s
+}
+
+func newServer() (*Server, error) {
+	data, err := template()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := makeDir()
+	if err != nil {
+		return nil, err
+	}
+	made = append(made, dir)
+	s := &Server{dir: dir}
+	if out, err := unprivileged("cp", "-a", data, s.Data()).CombinedOutput(); err != nil {
+		return nil, errors.New("cp: " + string(out))
+	}
+	return s, s.set(
+		"listen_addresses=''", "unix_socket_directories='"+dir+"'", "max_connections=100", "shared_buffers=32MB",
+		"fsync=off", "max_wal_size=256MB", "wal_level=replica", "log_min_messages=warning", "autovacuum_naptime=5s",
+		"dynamic_shared_memory_type=mmap",
+	)
+}
+
+// Data is the folder of its data.
+func (s *Server) Data() string { return filepath.Join(s.dir, "data") }
+
+// Dir is the folder of its socket, which tests may put things into.
+func (s *Server) Dir() string { return s.dir }
+
+// Socket is the path of its socket.
+func (s *Server) Socket() string { return filepath.Join(s.dir, ".s.PGSQL.5432") }
+
+// URL is how to connect to it.
+func (s *Server) URL() string {
+	return "postgres://postgres@/postgres?" + url.Values{"host": {s.dir}, "port": {"5432"}}.Encode()
+}
+
+// Set changes settings, for the next start.
+func (s *Server) Set(settings ...string) {
+	s.tb.Helper()
+	if err := s.set(settings...); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+func (s *Server) set(settings ...string) error {
+	f, err := os.OpenFile(filepath.Join(s.Data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(strings.Join(settings, "\n") + "\n")
+	return errors.Join(err, f.Close())
+}
+
+// Start starts it, again if need be.
+func (s *Server) Start() {
+	s.tb.Helper()
+	if err := s.start(); err != nil {
+		s.tb.Fatalf("start Postgres: %v", err)
+	}
+}
+
+// start starts it under a shell that stops it when this process is gone, however it went: then its input ends.
+func (s *Server) start() error {
+	used = used || s.tb == nil
+	const keep = `exec 3<&0; "$1" -D "$2" >>"$3" 2>&1 & pid=$!
+		(cat <&3 >/dev/null; kill -QUIT $pid 2>/dev/null) & guard=$!
+		wait $pid; kill $guard`
+	before := s.pid()
+	for end := time.Now().Add(patience); ; {
+		in, hold, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		cmd := unprivileged("sh", "-c", keep, "keep", program("postgres"), s.Data(), s.log())
+		cmd.Stdin = in
+		err = cmd.Start()
+		_ = in.Close()
+		if err != nil {
+			return errors.Join(err, hold.Close())
+		}
+		ended := make(chan struct{})
+		go func() {
+			_ = cmd.Wait()
+			close(ended)
+		}()
+		s.hold, s.ended = hold, ended
+		if s.await(before) {
+			return nil
+		}
+		s.stop("QUIT")
+		if time.Now().After(end) {
+			return errors.New("it does not get ready:\n" + s.Log())
+		}
+	}
+}
+
+// await waits until it answers. It returns false when it went away: another that was killed may not be gone entirely.
+func (s *Server) await(before string) bool {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(patience)
+	for {
+		lines := s.pidLines()
+		if len(lines) >= 8 && lines[0] != before {
+			if state := strings.TrimSpace(lines[7]); state == "ready" || state == "standby" {
+				return true
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-s.ended:
+			return false
+		case <-end:
+			return false
+		}
+	}
+}
+
+func (s *Server) log() string { return filepath.Join(s.dir, "log") }
+
+// Log is what it has logged.
+func (s *Server) Log() string {
+	data, _ := os.ReadFile(s.log())
+	return string(data)
+}
+
+// pidLines are the lines of the file that says what runs.
+func (s *Server) pidLines() []string {
+	data, _ := os.ReadFile(filepath.Join(s.Data(), "postmaster.pid"))
+	return strings.Split(string(data), "\n")
+}
+
+// pid is the process that the file says runs, or "".
+func (s *Server) pid() string { return s.pidLines()[0] }
+
+// Stop stops it as pg_ctl does in the mode "fast".
+func (s *Server) Stop() { s.stop("INT") }
+
+// Kill kills it as kill -9 does.
+func (s *Server) Kill() { s.stop("KILL") }
+
+// stop sends a signal and waits for its end.
+func (s *Server) stop(signal string) {
+	if s.hold == nil {
+		return
+	}
+	for _, signal := range []string{signal, "KILL"} {
+		if pid := s.pid(); pid != "" {
+			_ = exec.Command("kill", "-"+signal, pid).Run() //nolint:gosec,noctx // our own server
+		}
+		select {
+		case <-s.ended:
+		case <-time.After(patience):
+			continue
+		}
+		break
+	}
+	_ = s.hold.Close()
+	s.hold = nil
+}
+
+// Run runs one of Postgres' programs as whom the server runs as, and returns what it says.
+func (s *Server) Run(name string, args ...string) {
+	s.tb.Helper()
+	if out, err := unprivileged(program(name), args...).CombinedOutput(); err != nil {
+		s.tb.Fatalf("%s: %v\n%s", name, err, out)
+	}
+}
+
+// Standby returns a server that follows s, which must run; it is not started. It is known to s by name.
+func (s *Server) Standby(name string) *Server {
+	s.tb.Helper()
+	dir, err := makeDir()
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	other := &Server{tb: s.tb, dir: dir}
+	s.tb.Cleanup(func() {
+		other.stop("QUIT")
+		_ = os.RemoveAll(dir)
+	})
+	s.Run("pg_basebackup", "-h", s.dir, "-U", "postgres", "-D", other.Data(), "-c", "fast", "-X", "stream", "-R", "-N")
+	other.Set("unix_socket_directories='"+dir+"'", "cluster_name='"+name+"'")
+	return other
+}
+
+// Own makes what a test has put somewhere the server's.
+func (s *Server) Own(path string) {
+	s.tb.Helper()
+	if err := own(path); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+// Promote makes a standby a server of its own.
+func (s *Server) Promote() {
+	s.tb.Helper()
+	s.Run("pg_ctl", "promote", "-w", "-D", s.Data())
+}
+
+// program returns the path of one of Postgres' programs, of the newest version there is, or "".
+func program(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	newest := ""
+	for _, path := range found {
+		if len(path) > len(newest) || len(path) == len(newest) && path > newest {
+			newest = path
+		}
+	}
+	return newest
+}
+
+// Daemon runs a program that does not run as root either until the test ends. What it owns becomes its user's.
+func Daemon(tb testing.TB, owns []string, name string, args ...string) {
+	tb.Helper()
+	for _, path := range owns {
+		if err := own(path); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	const keep = `exec 3<&0; "$@" & pid=$!
+		(cat <&3 >/dev/null; kill -TERM $pid 2>/dev/null) & guard=$!
+		wait $pid; kill $guard`
+	in, hold, err := os.Pipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cmd := unprivileged("sh", append([]string{"-c", keep, "keep", name}, args...)...)
+	cmd.Stdin = in
+	err = cmd.Start()
+	_ = in.Close()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		_ = hold.Close()
+		_ = cmd.Wait()
+	})
+}
