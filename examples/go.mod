@@ -7,6 +7,8 @@ require (
 	github.com/appevents/appevents-go/delivery v0.1.0
 	github.com/appevents/appevents-go/delivery/boltqueue v0.1.0
 	github.com/appevents/appevents-go/delivery/natsqueue v0.1.0
+	github.com/appevents/appevents-go/delivery/pgqueue v0.0.0
+	github.com/jackc/pgx/v5 v5.12.0
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/stretchr/testify v1.12.1
@@ -28,6 +30,9 @@ require (
 	github.com/google/go-querystring v1.2.0 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
 	github.com/google/uuid v1.6.0 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/nats-io/jwt/v2 v2.8.2 // indirect
@@ -38,6 +43,7 @@ require (
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
@@ -50,3 +56,5 @@ replace github.com/appevents/appevents-go/delivery => ../delivery
 replace github.com/appevents/appevents-go/delivery/boltqueue => ../delivery/boltqueue
 
 replace github.com/appevents/appevents-go/delivery/natsqueue => ../delivery/natsqueue
+
+replace github.com/appevents/appevents-go/delivery/pgqueue => ../delivery/pgqueue
