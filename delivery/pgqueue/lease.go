@@ -46,6 +46,7 @@ func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([
 		changed := q.changed
 		q.mu.Unlock()
 		left := skip.Changed()
+		start := time.Now()
 		leases, again, err := q.takeTurn(ctx, min(max(limit, 1), maxLeases), skip)
 		if gone := q.usable(ctx); gone != nil {
 			q.giveBack(leases)
@@ -55,13 +56,14 @@ func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([
 			return leases, described(err)
 		}
 		if !again || turns%maxTurns == 0 {
-			q.idle(ctx, changed, left)
+			q.idle(ctx, time.Since(start), changed, left)
 		}
 	}
 }
 
-// idle waits until there may be something to lease.
-func (q *Queue) idle(ctx context.Context, changed, left <-chan struct{}) {
+// idle waits until there may be something to lease. Where it takes long to look, with thousands of paused lanes, it looks
+// less often.
+func (q *Queue) idle(ctx context.Context, took time.Duration, changed, left <-chan struct{}) {
 	d := pollEvery
 	asking, cancel := q.while(ctx)
 	var next pgtype.Float8 // in seconds; null when nothing is to become due
@@ -69,7 +71,7 @@ func (q *Queue) idle(ctx context.Context, changed, left <-chan struct{}) {
 		d = max(time.Duration(next.Float64*float64(time.Second)), minPoll)
 	}
 	cancel()
-	timer := time.NewTimer(d)
+	timer := time.NewTimer(max(d, took))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
