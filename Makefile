@@ -22,8 +22,8 @@ export GOWORK := off
 # Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo test test-race cover bench bench-delivery performance soak flaky-table fuzz fmt tidy vet lint vuln api \
-	verify release-check ci no-race
+.PHONY: help demo demo-postgres test test-postgres faults-postgres test-race cover bench bench-delivery \
+	bench-postgres performance soak flaky-table fuzz fmt tidy vet lint vuln api verify release-check ci no-race
 
 # each runs a command in every module: one visible recipe line each, stopping at the first that fails.
 define each
@@ -32,13 +32,23 @@ $(foreach module,$(MODULES),
 endef
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: ## Run the quickstart: no credentials, no network
 	go -C examples run ./quickstart
 
+demo-postgres: ## Show an order and its event committing and rolling back together, in a Postgres server of its own
+	.ci/with-postgres sh -c 'exec go -C examples run ./outbox -demo -postgres "$$POSTGRES_URL"'
+
 test: ## Run every module's tests
 	$(call each,go test ./...)
+
+test-postgres: ## Run the conformance suite of the queue in Postgres, also through PgBouncer
+	cd delivery/pgqueue && go test -count=1 -v -run='^Test(Queue|PgBouncer|Submit)' .
+
+faults-postgres: ## Run what can go wrong with Postgres: crashes, failover, lost connections, a full disk
+	cd delivery/pgqueue && go test -count=1 -v -run='^TestFault' .
+	cd examples && go test -count=1 -v -run='^TestOutbox' ./outbox
 
 test-race: ## Run every module's tests under the race detector (needs a C compiler)
 	$(call each,go test -race ./...)
@@ -53,11 +63,8 @@ bench: ## Run the benchmarks, all or those matching BENCH
 bench-delivery: ## Run the benchmarks of durable delivery beside raw fsync and a plain channel
 	cd delivery/boltqueue && go test -run='^$$' -bench='$(BENCH)' -benchmem .
 
-# docs/performance.md holds what it printed on an idle machine.
-performance: ## Print each benchmark as a ratio to its floor, which takes some minutes
-	@{ go test -run='^$$' -bench=. -benchmem -benchtime=300ms -count=5 . ./graphtest ./internal/redact; \
-		cd delivery/boltqueue && go test -run='^$$' -bench='Submit|Deliver' -benchmem -count=3 .; } \
-		| go run ./internal/benchratio
+.PHONY: help demo demo-postgres test test-postgres faults-postgres test-race cover bench bench-delivery \
+	bench-postgres performance soak flaky-table fuzz fmt tidy vet lint vuln api verify release-check ci no-race
 
 # What "make test" runs in small sizes. The packages named have the flag.
 soak: ## Run the proofs about hostile peers and durable delivery in their large sizes, which takes some minutes
@@ -65,6 +72,7 @@ soak: ## Run the proofs about hostile peers and durable delivery in their large 
 	cd delivery && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/boltqueue && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/natsqueue && go test -count=1 -timeout=2h -v . -soak
+	cd delivery/pgqueue && go test -count=1 -timeout=2h -v . -soak
 
 # In virtual time, so that it says the same on any machine. docs/delivery.md holds what it printed.
 flaky-table: ## Print what a flaky Graph costs durable delivery, which takes some minutes
@@ -146,5 +154,5 @@ no-race:
 
 # A count of runs: up to Go 1.26 the end of a duration can be mistaken for a failure (https://go.dev/issue/75804).
 ci: FUZZTIME := 10000x
-ci: test demo vet verify lint vuln release-check $(RACE) fuzz ## Run every check there is, as .ci/run does
+ci: test demo demo-postgres vet verify lint vuln release-check $(RACE) fuzz ## Run every check there is, as .ci/run does
 	@echo 'ci: passed: $^'

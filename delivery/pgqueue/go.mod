@@ -7,8 +7,8 @@ replace github.com/appevents/appevents-go => ../../
 replace github.com/appevents/appevents-go/delivery => ../
 
 require (
-	github.com/appevents/appevents-go v0.0.0
-	github.com/appevents/appevents-go/delivery v0.0.0
+	github.com/appevents/appevents-go v0.1.0
+	github.com/appevents/appevents-go/delivery v0.1.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/stretchr/testify v1.12.1
 )

@@ -1,9 +1,11 @@
 // Bot is the backend of a Messenger bot that tells Meta what happens in its conversations: the program to copy from.
 //
 // What a webhook leads to is durable in a queue before Meta gets its answer, and is delivered in the background through
-// restarts, throttling and outages. The queue is a file, or NATS JetStream where several machines share the work:
+// restarts, throttling and outages. The queue is a file, or a Postgres database or NATS JetStream where several machines
+// share the work:
 //
 //	bot -queue events.db
+//	bot -queue postgres://host/name
 //	bot -queue nats://one:4222,nats://two:4222,nats://three:4222 -replicas 3
 //
 // The credentials come from the environment; without them the program says which are missing.
@@ -93,7 +95,7 @@ func parseSettings(args []string, getenv func(string) string, stderr io.Writer) 
 	flags.StringVar(&s.inspect, "inspect", "127.0.0.1:8081",
 		"where operators see the queue, below /-/queue/: keep it on loopback or behind a proxy; empty for nowhere")
 	flags.StringVar(&s.queue, "queue", "events.db",
-		"the `file` of the queue, or the URLs of NATS servers: nats://host:4222")
+		"the `file` of the queue, or the URL of a database or of NATS servers: postgres://host/name, nats://host:4222")
 	flags.IntVar(&s.replicas, "replicas", 1, "on how many NATS servers a new queue is kept: 1, 3 or 5")
 	flags.StringVar(&s.baseURL, "base-url", "", "send to this `URL` instead of to Meta: to a stand-in")
 	flags.DurationVar(&s.maxBacklog, "max-backlog", 0,

@@ -17,6 +17,7 @@ import (
 
 	"github.com/appevents/appevents-go"
 	"github.com/appevents/appevents-go/graphtest"
+	"github.com/appevents/appevents-go/internal/pgtest"
 )
 
 // asProgram in the environment makes this binary the bot instead of its tests.
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Main(m))
 }
 
 // child is the bot in a process of its own.
