@@ -34,8 +34,8 @@ const (
 		set_config('jit', 'off', true), set_config('lock_timeout', '500', true)`
 )
 
-// transact runs the statements that queue puts into a batch as one transaction and in one round trip. It tries again when
-// others got in the way; queue is called for each try. The error is the server's own.
+// transact runs the statements that queue puts into a batch as one transaction and in one round trip. It tries again
+// when others got in the way; queue is called for each try. The error is the server's own.
 func (q *Queue) transact(ctx context.Context, queue func(b *pgx.Batch)) error {
 	for try := 1; ; try++ {
 		err := q.attempt(ctx, queue)
@@ -66,8 +66,8 @@ func (q *Queue) attempt(ctx context.Context, queue func(b *pgx.Batch)) error {
 	return nil
 }
 
-// undo ends a transaction that failed. A connection to a server that takes no writes is given up, so that the pool makes
-// another, perhaps to the server that does.
+// undo ends a transaction that failed. A connection to a server that takes no writes is given up, so that the pool
+// makes another, perhaps to the server that does.
 func undo(ctx context.Context, conn *pgxpool.Conn, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
@@ -80,7 +80,7 @@ func undo(ctx context.Context, conn *pgxpool.Conn, cause error) {
 	}
 }
 
-// wait returns when d is over, woken is closed, ctx ends or the queue is closed; false in the last two cases.
+// wait returns when d is over, woken says so, ctx ends or the queue is closed; false in the last two cases.
 func (q *Queue) wait(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -103,7 +103,7 @@ func (q *Queue) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// while returns a context for a statement of a method: it ends with the queue, or with ctx when the queue is to be asked.
+// while returns a context for a statement of a method: it ends with the queue too.
 func (q *Queue) while(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(q.ctx, cancel)

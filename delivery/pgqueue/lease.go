@@ -61,8 +61,8 @@ func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([
 	}
 }
 
-// idle waits until there may be something to lease. Where it takes long to look, with thousands of paused lanes, it looks
-// less often.
+// idle waits until there may be something to lease. Where it takes long to look, with thousands of paused lanes, it
+// looks less often.
 func (q *Queue) idle(ctx context.Context, took time.Duration, changed, left <-chan struct{}) {
 	d := pollEvery
 	asking, cancel := q.while(ctx)
@@ -107,7 +107,8 @@ func (q *Queue) takeTurn(
 			promoted = tag.RowsAffected()
 			return nil
 		})
-		b.Queue(q.sql.lease, after, skipped, lanes, limit, maxLeaseBytes, micros(q.leaseTime)).Query(func(rows pgx.Rows) error {
+		args := []any{after, skipped, lanes, limit, maxLeaseBytes, micros(q.leaseTime)}
+		b.Queue(q.sql.lease, args...).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				l, lane, err := scanLease(rows, start.Add(q.leaseTime))
 				if err != nil {

@@ -15,8 +15,8 @@ type Migration struct {
 	SQL     string // several statements, for one transaction; it notes Version in the table "migrations"
 }
 
-// migrations are the steps, the first of them version 1. {s} stands for the schema. A step that was released stays as it
-// is.
+// migrations are the steps, the first of them version 1. {s} stands for the schema. A step that was released stays as
+// it is.
 var migrations = []string{`
 CREATE SCHEMA IF NOT EXISTS {s};
 
@@ -25,8 +25,8 @@ CREATE TABLE {s}.migrations (
 	applied timestamptz NOT NULL DEFAULT now()
 );
 
--- The calls that wait or are leased. held is null when a call can be leased; else nobody gets it before that time: it is
--- leased, or to be tried again later. receipt grows with every lease and every settlement.
+-- The calls that wait or are leased. held is null when a call can be leased; else nobody gets it before that time: it
+-- is leased, or to be tried again later. receipt grows with every lease and every settlement.
 CREATE TABLE {s}.calls (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	receipt bigint NOT NULL DEFAULT 0,
@@ -103,6 +103,11 @@ CREATE TABLE {s}.tallies (
 	duplicates int NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 
+-- When somebody last looked, by the clock of this server: that it was set back is seen by this.
+CREATE TABLE {s}.clock (one boolean PRIMARY KEY DEFAULT true CHECK (one), seen timestamptz NOT NULL)
+WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+INSERT INTO {s}.clock (seen) VALUES (clock_timestamp());
+
 INSERT INTO {s}.migrations (version) VALUES (1);
 `}
 
@@ -174,7 +179,8 @@ func (q *Queue) setUp(ctx context.Context) error {
 }
 
 func (q *Queue) schemaThere(ctx context.Context, e queryer) (there bool, err error) {
-	err = e.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1::text)`, q.schema).Scan(&there)
+	const exists = `SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1::text)`
+	err = e.QueryRow(ctx, exists, q.schema).Scan(&there)
 	return there, err
 }
 

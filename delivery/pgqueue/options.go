@@ -109,8 +109,8 @@ func WithBuriedLimit(n int) Option {
 	}
 }
 
-// WithoutMigration makes [Open] change nothing: it fails with [ErrSchema] when the tables are not as it needs them. It is
-// for those who run [Migrations] themselves.
+// WithoutMigration makes [Open] change nothing: it fails with [ErrSchema] when the tables are not as it needs them. It
+// is for those who run [Migrations] themselves.
 func WithoutMigration() Option {
 	return func(c *config) error {
 		c.asIs = true

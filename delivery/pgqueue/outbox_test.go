@@ -164,4 +164,3 @@ func TestPut_ATransactionThatGoesOnHoldsUpItsKeyOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 21, counts.Pending)
 }
-

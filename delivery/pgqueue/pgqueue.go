@@ -46,8 +46,8 @@ var _ delivery.Queue = (*Queue)(nil)
 // are missing or old: one process does while the others wait. It fails with [ErrSchema] when a newer version of this
 // package made them.
 //
-// The pool stays the caller's: close it after the queue. Two or more connections are needed for the queue to learn of new
-// calls at once rather than within 250 ms.
+// The pool stays the caller's: close it after the queue. Two or more connections are needed for the queue to learn of
+// new calls at once rather than within 250 ms.
 func Open(ctx context.Context, pool *pgxpool.Pool, opts ...Option) (*Queue, error) {
 	if pool == nil {
 		return nil, optionError("Open", "the pool is nil")
@@ -142,7 +142,9 @@ func kick(c chan<- struct{}) {
 // Close implements [delivery.Queue]. The pool stays open. What was leased and not settled is handed out again when its
 // lease ends.
 func (q *Queue) Close() error {
-	q.cancel()
+	q.mu.Lock()
+	q.cancel() // nothing begins after this
+	q.mu.Unlock()
 	q.running.Wait()
 	return nil
 }

@@ -68,7 +68,7 @@ func TestLease_ReadsNoMoreWhenMoreWait(t *testing.T) {
 		require.Contains(t, plan.String(), "Index Scan using calls_ready", plan.String())
 		for line := range strings.Lines(plan.String()) {
 			if _, buffers, ok := strings.Cut(line, "Buffers: shared "); ok {
-				for _, f := range strings.Fields(buffers) { // "hit=12 read=3 dirtied=1 …"
+				for f := range strings.FieldsSeq(buffers) { // "hit=12 read=3 dirtied=1 …"
 					name, value, _ := strings.Cut(f, "=")
 					if name == "hit" || name == "read" {
 						pages := 0

@@ -3,6 +3,7 @@ package pgqueue
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -13,12 +14,15 @@ import (
 	"github.com/appevents/appevents-go/delivery"
 )
 
-// Puts of many callers at a time share transactions: whoever waits when one ends is in the next, so a single caller never
-// waits for a timer.
+// Puts of many callers at a time share transactions: whoever waits when one ends is in the next, so a single caller
+// never waits for a timer.
 const (
 	maxWriters  = 4
 	maxPuts     = 256
 	maxPutBytes = 4 << 20
+
+	// maxApart is how long those of a transaction that failed are written one by one.
+	maxApart = 2 * time.Second
 )
 
 // put is a Put under way.
@@ -117,6 +121,7 @@ func (q *Queue) take() (list []*put) {
 
 // writeAll writes puts and answers them. When it fails for one of them the others are written all the same.
 func (q *Queue) writeAll(list []*put) {
+	start := time.Now()
 	err := q.store(list)
 	if err == nil {
 		for _, p := range list {
@@ -126,8 +131,13 @@ func (q *Queue) writeAll(list []*put) {
 		return
 	}
 	if len(list) > 1 && !q.down(err) {
-		for _, p := range list {
-			q.writeAll([]*put{p})
+		for i, p := range list {
+			if q.writeAll([]*put{p}); time.Since(start) > maxApart {
+				for _, p := range list[i+1:] {
+					q.running.Go(func() { q.again(p, err) })
+				}
+				return
+			}
 		}
 		return
 	}
@@ -163,6 +173,8 @@ func (p *put) end(q *Queue, err error) {
 		p.err = p.ctx.Err()
 	case codeOf(err) == codeLockTimeout:
 		p.err = fmt.Errorf("pgqueue: another transaction that goes on has submitted the same key: %w", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		p.err = fmt.Errorf("pgqueue: the server does not answer: %w", err)
 	default:
 		p.err = described(err)
 	}

@@ -1,7 +1,7 @@
 package pgqueue
 
-// statements are the SQL of a queue, with its schema named. Times are the server's: now() is when the transaction began,
-// and can be looked for in an index.
+// statements are the SQL of a queue, with its schema named. Times are the server's: now() is when the transaction
+// began, and can be looked for in an index.
 type statements struct {
 	put, putTx                        string
 	promote, lease, next              string
@@ -11,10 +11,11 @@ type statements struct {
 	counts                            string
 	sweepKeys, sweepAge, sweepLimit   string
 	sweepPauses, sweepTallies         string
+	setBack                           string
 }
 
-// A key that is there and has not expired yields no row, unless it is from an earlier try of the same Put: then tries is
-// not zero.
+// A key that is there and has not expired yields no row, unless it is from an earlier try of the same Put: then tries
+// is not zero.
 const acceptKey = `
 	ON CONFLICT (key) DO UPDATE SET
 		tries = CASE WHEN k.expires <= clock_timestamp() THEN 0 ELSE k.tries + 1 END,
@@ -110,7 +111,8 @@ WITH RECURSIVE blocked AS MATERIALIZED (
 )
 SELECT l.lane, c.id, c.receipt, c.begun, c.key, c.grp, c.body, c.submitted, c.expires, c.attempts, c.first_error,
 	c.last_error
-FROM (SELECT lane, row_number() OVER () AS turn FROM lanes) l LEFT JOIN leased c ON c.lane = l.lane ORDER BY l.turn, c.id`,
+FROM (SELECT lane, row_number() OVER () AS turn FROM lanes) l LEFT JOIN leased c ON c.lane = l.lane
+ORDER BY l.turn, c.id`,
 
 	next: `
 SELECT extract(epoch FROM least(
@@ -177,7 +179,8 @@ FULL JOIN (
 ) p USING (lane)
 ORDER BY lane`,
 
-	buried: `SELECT id, reason, buried_at, ` + columns + ` FROM {s}.buried WHERE id >= $1::bigint ORDER BY id LIMIT $2::bigint`,
+	buried: `
+SELECT id, reason, buried_at, ` + columns + ` FROM {s}.buried WHERE id >= $1::bigint ORDER BY id LIMIT $2::bigint`,
 
 	unbury: `
 WITH input AS MATERIALIZED (
@@ -204,6 +207,19 @@ SELECT c.stored + t.stored, c.duplicates + t.duplicates, c.delivered, c.buried, 
 FROM (SELECT sum(stored)::bigint AS stored, sum(duplicates)::bigint AS duplicates, sum(delivered)::bigint AS delivered,
 		sum(buried)::bigint AS buried, sum(dropped)::bigint AS dropped, sum(taken)::bigint AS taken FROM {s}.counts) c,
 	(SELECT coalesce(sum(stored), 0) AS stored, coalesce(sum(duplicates), 0) AS duplicates FROM {s}.tallies) t`,
+
+	// When the clock was set back, what is due after a while is due so much earlier.
+	setBack: `
+WITH back AS MATERIALIZED (
+	SELECT seen - clock_timestamp() AS by FROM {s}.clock WHERE seen > clock_timestamp() + interval '1 second'
+), calls AS (
+	UPDATE {s}.calls SET held = held - back.by FROM back WHERE held IS NOT NULL
+), pauses AS (
+	UPDATE {s}.pauses SET until = until - back.by FROM back
+), keys AS (
+	UPDATE {s}.keys SET expires = expires - back.by FROM back
+)
+UPDATE {s}.clock SET seen = clock_timestamp()`,
 
 	sweepKeys: `
 DELETE FROM {s}.keys WHERE key = ANY (ARRAY(
@@ -248,7 +264,7 @@ func statementsFor(schema string) statements {
 	for _, text := range []*string{
 		&s.put, &s.putTx, &s.promote, &s.lease, &s.next, &s.done, &s.begin, &s.release, &s.retry, &s.bury, &s.pause,
 		&s.unpause, &s.lanes, &s.buried, &s.unbury, &s.counts, &s.sweepKeys, &s.sweepAge, &s.sweepLimit, &s.sweepPauses,
-		&s.sweepTallies,
+		&s.sweepTallies, &s.setBack,
 	} {
 		*text = inSchema(schema, *text)
 	}

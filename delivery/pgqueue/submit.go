@@ -13,14 +13,14 @@ import (
 	"github.com/appevents/appevents-go/delivery"
 )
 
-// SubmitTx accepts a call in a transaction of the caller's: it is delivered when tx commits, and was never there when tx
-// is rolled back. It is [delivery.Dispatcher.Submit] otherwise: the call is validated first, which leaves tx alone when
-// it fails, and nil is returned for a key that was accepted before, with nothing stored.
+// SubmitTx accepts a call in a transaction of the caller's: it is delivered when tx commits, and was never there when
+// tx is rolled back. It is [delivery.Dispatcher.Submit] otherwise: the call is validated first, which leaves tx alone
+// when it fails, and nil is returned for a key that was accepted before, with nothing stored.
 //
-// tx is a transaction in the database of the dispatcher's queue, at any isolation level, of any pool or connection. A key
-// that another transaction has submitted and not ended makes SubmitTx wait for its end, so submit several keys in the same
-// order everywhere. After an error of the database tx can only be rolled back, as after any other; one with the code 40001
-// or 40P01 says that the whole of it can be tried again.
+// tx is a transaction in the database of the dispatcher's queue, at any isolation level, of any pool or connection. A
+// key that another transaction has submitted and not ended makes SubmitTx wait for its end, so submit several keys in
+// the same order everywhere. After an error of the database tx can only be rolled back, as after any other; one with
+// the code 40001 or 40P01 says that the whole of it can be tried again.
 //
 // It returns an error that wraps [ErrNotThisQueue] when the dispatcher keeps its calls elsewhere. A queue that wraps a
 // [Queue] passes when it has its methods PutTx and PutSQL, as one that embeds it does.

@@ -19,7 +19,8 @@ const (
 	sweepBatch = 1000
 )
 
-// sweepOn removes keys and buried calls that have had their time until the queue is closed. One process does at a time.
+// sweepOn removes keys and buried calls that have had their time, and looks at the clock, until the queue is closed.
+// One process does at a time.
 func (q *Queue) sweepOn() {
 	every := max(minSweep, min(sweepEvery, q.window/4, q.buriedAge/4))
 	for {
@@ -28,7 +29,7 @@ func (q *Queue) sweepOn() {
 		if !more {
 			d = every - time.Duration(rand.Int64N(int64(every/4))) //nolint:gosec // keeps processes apart
 		}
-		if !q.wait(q.ctx, d, q.asked()) {
+		if !q.wait(q.ctx, d, q.sweep) {
 			return
 		}
 		if !q.wait(q.ctx, minSweep/2, nil) {
@@ -36,9 +37,6 @@ func (q *Queue) sweepOn() {
 		}
 	}
 }
-
-// asked returns a channel that is closed when a sweep is asked for.
-func (q *Queue) asked() <-chan struct{} { return q.sweep }
 
 // sweepOnce removes a batch of each. more is true when there is more of one.
 func (q *Queue) sweepOnce() (more bool) {
@@ -48,6 +46,7 @@ func (q *Queue) sweepOnce() (more bool) {
 		text string
 		args []any
 	}{
+		{q.sql.setBack, nil},
 		{q.sql.sweepLimit, []any{sweepBatch, q.buriedLimit, slot()}},
 		{q.sql.sweepAge, []any{sweepBatch, micros(q.buriedAge), slot()}},
 		{q.sql.sweepKeys, []any{sweepBatch}},

@@ -207,3 +207,48 @@ func TestLease_IsToldOfWhatAnotherProcessStores(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, <-got)
 }
+
+// The server's clock was a day fast, until it was set back: the tables are as they would be.
+func TestClock_SetBackDelaysNothing(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	p := pool(t, url)
+	name := schema(t, url)
+	q := open(t, p, pgqueue.WithSchema(name))
+	for _, lane := range []string{"leased", "retried", "paused"} {
+		_, err := q.Put(t.Context(), testItem(lane, 1))
+		require.NoError(t, err)
+	}
+	for range 3 {
+		leases, err := q.Lease(t.Context(), 1, nil)
+		require.NoError(t, err)
+		switch s := (delivery.Settlement{Lease: leases[0], Verdict: delivery.Retry}); leases[0].Lane {
+		case "retried":
+			s.At = time.Now().Add(time.Second)
+			require.NoError(t, q.Settle(t.Context(), s))
+		case "paused":
+			require.NoError(t, q.Settle(t.Context(), s))
+		}
+	}
+	require.NoError(t, q.Pause(t.Context(), delivery.Pause{Lane: "paused", Until: time.Now().Add(time.Second)}))
+	require.NoError(t, q.Close())
+	quoted := pgx.Identifier{name}.Sanitize()
+	for _, text := range []string{
+		"UPDATE {s}.calls SET held = held + interval '1 day' WHERE lane = 'retried'",
+		"UPDATE {s}.calls SET held = now() + interval '1 day 1 second' WHERE lane = 'leased'",
+		"UPDATE {s}.pauses SET until = until + interval '1 day'", "UPDATE {s}.keys SET expires = expires + interval '1 day'",
+		"UPDATE {s}.clock SET seen = now() + interval '1 day'",
+	} {
+		_, err := p.Exec(t.Context(), strings.ReplaceAll(text, "{s}", quoted))
+		require.NoError(t, err)
+	}
+	q = open(t, p, pgqueue.WithSchema(name))
+	for range 3 {
+		_, err := q.Lease(t.Context(), 1, nil)
+		require.NoError(t, err)
+	}
+	var late int
+	require.NoError(t, p.QueryRow(t.Context(),
+		"SELECT count(*) FROM "+quoted+".keys WHERE expires > now() + interval '49 hours'").Scan(&late))
+	require.Zero(t, late)
+}

@@ -37,7 +37,8 @@ func demo(ctx context.Context, config *pgxpool.Config, stdout io.Writer) error {
 		var count int
 		err := shop.pool.QueryRow(ctx, `SELECT count(*) FROM orders WHERE webhook = $1`, postback.DedupeKey()).Scan(&count)
 		stats := shop.dispatcher.Stats()
-		fmt.Fprintf(stdout, "%-36s orders: %d   events waiting: %d, delivered: %d\n", what, count, stats.Pending, stats.Delivered)
+		fmt.Fprintf(stdout, "%-36s orders: %d   events waiting: %d, delivered: %d\n",
+			what, count, stats.Pending, stats.Delivered)
 		return err
 	}
 

@@ -64,7 +64,8 @@ func shopChild(arguments []string) error {
 	return serve(context.Background(), s, config, slog.New(slog.NewTextHandler(os.Stdout, nil)))
 }
 
-// freezer stands still at one of the points of the way of a webhook: before and after each statement of its transaction.
+// freezer stands still at one of the points of the way of a webhook: before and after each statement of its
+// transaction.
 type freezer struct {
 	at     int64
 	points atomic.Int64

@@ -16,8 +16,8 @@ import (
 // payloadBuyMug is what the bot's button sends.
 const payloadBuyMug = "BUY_MUG"
 
-// orders is the shop's own table. The key of a webhook that leads to an order is part of it, so that a webhook that Meta
-// sends again orders nothing again.
+// orders is the shop's own table. The key of a webhook that leads to an order is part of it, so that a webhook that
+// Meta sends again orders nothing again.
 const orders = `
 CREATE TABLE IF NOT EXISTS orders (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -56,8 +56,8 @@ func (s *shop) postback(ctx context.Context, p *appevents.PostbackEvent) error {
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return s.order(ctx, tx, p) })
 }
 
-// order writes an order and the event that tells Meta of it, both in one transaction: there is no moment at which a crash
-// leaves one of them without the other.
+// order writes an order and the event that tells Meta of it, both in one transaction: there is no moment at which a
+// crash leaves one of them without the other.
 func (s *shop) order(ctx context.Context, tx pgx.Tx, from appevents.WebhookEvent) error {
 	const item, price = "MUG-BLUE", 55.22
 	thread := from.Thread()

@@ -55,8 +55,8 @@ var shared = sync.OnceValues(func() (*Server, error) {
 // made are folders to remove.
 var made []string
 
-// URL returns the URL of a server that all tests of a package share: the one in [EnvURL], or one that is started. It skips
-// the test, and says so, where there is neither. The package's TestMain calls [Main].
+// URL returns the URL of a server that all tests of a package share: the one in [EnvURL], or one that is started. It
+// skips the test, and says so, where there is neither. The package's TestMain calls [Main].
 func URL(tb testing.TB) string {
 	tb.Helper()
 	if given := os.Getenv(EnvURL); given != "" { //nolint:forbidigo // what tests are told
@@ -99,8 +99,8 @@ func Main(m *testing.M) (code int) {
 // used says that there is a shared server.
 var used bool
 
-// New returns a server of the test's own, not started yet, with settings such as "work_mem=4MB". It ends with the test. It
-// skips the test where Postgres is not installed.
+// New returns a server of the test's own, not started yet, with settings such as "work_mem=4MB". It ends with the
+// test. It skips the test where Postgres is not installed.
 func New(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
 	need(tb)

@@ -28,7 +28,7 @@ var runAs = sync.OnceValues(func() (*syscall.Credential, error) {
 			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 		}
 	}
-	return nil, errors.New("Postgres does not run as root, and there is neither a user postgres nor nobody")
+	return nil, errors.New("root cannot run Postgres, and there is neither a user postgres nor nobody")
 })
 
 func canRun() error {
