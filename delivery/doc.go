@@ -25,7 +25,8 @@
 // to have accepted is not sent again.
 //
 // How much a durable call survives is the queue's part: a memqueue ends with the process, a boltqueue survives the
-// process and the machine's power, and a natsqueue with three replicas survives the loss of a machine.
+// process and the machine's power, a natsqueue with three replicas survives the loss of a machine, and a pgqueue what
+// the database survives. With pgqueue a call can also be accepted in the transaction of the order it belongs to.
 //
 // # On the way
 //

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Queue keeps calls until they are delivered. Package memqueue, boltqueue and natsqueue have one each; an engine of
-// your own passes the suite in package queuetest.
+// Queue keeps calls until they are delivered. Package memqueue, boltqueue, natsqueue and pgqueue have one each; an
+// engine of your own passes the suite in package queuetest.
 //
 // Times are of this machine, or of the server where the queue has one, and clocks are set: what is due after a while,
 // the retries, pauses and leases, is due after no more than that when the clock was set back meanwhile, also if the

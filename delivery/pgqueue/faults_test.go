@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -363,4 +364,39 @@ func TestFault_FailoverToASynchronousStandbyLosesNothing(t *testing.T) {
 	l.delivered(t, graph, d)
 	balanced(t, d.Stats())
 	require.EqualValues(t, l.events, d.Stats().Delivered)
+}
+
+// Without synchronous_commit a crash of the server can lose what was committed last, but never an order without its
+// event or an event without its order.
+func TestFault_WithoutSynchronousCommitOrdersAndEventsGoTogether(t *testing.T) {
+	t.Parallel()
+	server := pgtest.New(t, "synchronous_commit=off")
+	server.Start()
+	p := pool(t, server.URL())
+	q := open(t, p)
+	d := dispatcher(t, graphtest.NewServer(t), q)
+	_, err := p.Exec(t.Context(), "CREATE TABLE orders (id int PRIMARY KEY)")
+	require.NoError(t, err)
+	committed := 0
+	for ; committed < size(200, 2000); committed++ {
+		require.NoError(t, pgx.BeginFunc(t.Context(), p, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), "INSERT INTO orders VALUES ($1)", committed); err != nil {
+				return err
+			}
+			id := strconv.Itoa(committed)
+			return pgqueue.SubmitTx(t.Context(), d, tx, id, activity(committed, id))
+		}))
+	}
+	server.Kill()
+	server.Start()
+	var orders, calls int
+	eventually(t, "the server is back", func() bool {
+		return p.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM appevents.calls)").
+			Scan(&orders, &calls) == nil
+	})
+	require.Equal(t, orders, calls)
+	counts, err := q.Counts(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, orders, counts.Stored)
+	t.Logf("%d of %d orders are left, each with its event", orders, committed)
 }

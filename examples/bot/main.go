@@ -1,8 +1,8 @@
 // Bot is the backend of a Messenger bot that tells Meta what happens in its conversations: the program to copy from.
 //
-// What a webhook leads to is durable in a queue before Meta gets its answer, and is delivered in the background through
-// restarts, throttling and outages. The queue is a file, or a Postgres database or NATS JetStream where several machines
-// share the work:
+// What a webhook leads to is durable in a queue before Meta gets its answer, and is delivered in the background
+// through restarts, throttling and outages. The queue is a file, or a Postgres database or NATS JetStream where
+// several machines share the work:
 //
 //	bot -queue events.db
 //	bot -queue postgres://host/name
