@@ -58,6 +58,11 @@ logfile = %s
 `, to.Database, to.Host, to.Port, to.User, password, port, users, filepath.Join(dir, "log"))
 	file := filepath.Join(dir, "pgbouncer.ini")
 	require.NoError(t, os.WriteFile(file, []byte(settings), 0o600))
+	t.Cleanup(func() {
+		if log, _ := os.ReadFile(filepath.Join(dir, "log")); t.Failed() {
+			t.Logf("PgBouncer's log ends with:\n%s", log[max(0, len(log)-4000):])
+		}
+	})
 	pgtest.Daemon(t, []string{filepath.Dir(dir), dir, users, file}, program, file)
 	through = "postgres://" + to.User + "@127.0.0.1:" + port + "/" + to.Database + "?sslmode=disable"
 	eventually(t, "PgBouncer answers", func() bool {

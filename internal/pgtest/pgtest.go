@@ -34,7 +34,7 @@ var template = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	made = append(made, dir)
+	remove(dir)
 	data := filepath.Join(dir, "data")
 	out, err := unprivileged(program("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
 		"-N").CombinedOutput()
@@ -49,11 +49,24 @@ var shared = sync.OnceValues(func() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	atEnd.Lock()
+	atEnd.shared = s
+	atEnd.Unlock()
 	return s, s.start()
 })
 
-// made are folders to remove.
-var made []string
+// atEnd is what Main is to do.
+var atEnd struct {
+	sync.Mutex
+	shared *Server
+	remove []string
+}
+
+func remove(dir string) {
+	atEnd.Lock()
+	defer atEnd.Unlock()
+	atEnd.remove = append(atEnd.remove, dir)
+}
 
 // URL returns the URL of a server that all tests of a package share: the one in [EnvURL], or one that is started. It
 // skips the test, and says so, where there is neither. The package's TestMain calls [Main].
@@ -84,20 +97,17 @@ func need(tb testing.TB) {
 // Main runs the tests of a package and stops what they share.
 func Main(m *testing.M) (code int) {
 	defer func() {
-		if used {
-			if s, err := shared(); err == nil {
-				s.stop("INT")
-			}
+		atEnd.Lock()
+		defer atEnd.Unlock()
+		if atEnd.shared != nil {
+			atEnd.shared.stop("INT")
 		}
-		for _, dir := range made {
+		for _, dir := range atEnd.remove {
 			_ = os.RemoveAll(dir)
 		}
 	}()
 	return m.Run()
 }
-
-// used says that there is a shared server.
-var used bool
 
 // New returns a server of the test's own, not started yet, with settings such as "work_mem=4MB". It ends with the
 // test. It skips the test where Postgres is not installed.
@@ -126,7 +136,7 @@ func newServer() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	made = append(made, dir)
+	remove(dir)
 	s := &Server{dir: dir}
 	if out, err := unprivileged("cp", "-a", data, s.Data()).CombinedOutput(); err != nil {
 		return nil, errors.New("cp: " + string(out))
@@ -179,7 +189,6 @@ func (s *Server) Start() {
 
 // start starts it under a shell that stops it when this process is gone, however it went: then its input ends.
 func (s *Server) start() error {
-	used = used || s.tb == nil
 	const keep = `exec 3<&0; "$1" -D "$2" >>"$3" 2>&1 & pid=$!
 		(cat <&3 >/dev/null; kill -QUIT $pid 2>/dev/null) & guard=$!
 		wait $pid; kill $guard`
