@@ -63,8 +63,15 @@ bench: ## Run the benchmarks, all or those matching BENCH
 bench-delivery: ## Run the benchmarks of durable delivery beside raw fsync and a plain channel
 	cd delivery/boltqueue && go test -run='^$$' -bench='$(BENCH)' -benchmem .
 
-.PHONY: help demo demo-postgres test test-postgres faults-postgres test-race cover bench bench-delivery \
-	bench-postgres performance soak flaky-table fuzz fmt tidy vet lint vuln api verify release-check ci no-race
+bench-postgres: ## Show the figures of the queue in Postgres beside raw inserts of the same rows, which takes some minutes
+	cd delivery/pgqueue && go test -count=1 -v -timeout=2h -run='^Test(Size|SteadyLoad|Lease_Reads)' . -soak
+	cd delivery/pgqueue && go test -timeout=2h -run='^$$' -bench='$(BENCH)' . -soak
+
+# docs/performance.md holds what it printed on an idle machine.
+performance: ## Print each benchmark as a ratio to its floor, which takes some minutes
+	@{ go test -run='^$$' -bench=. -benchmem -benchtime=300ms -count=5 . ./graphtest ./internal/redact; \
+		cd delivery/boltqueue && go test -run='^$$' -bench='Submit|Deliver' -benchmem -count=3 .; } \
+		| go run ./internal/benchratio
 
 # What "make test" runs in small sizes. The packages named have the flag.
 soak: ## Run the proofs about hostile peers and durable delivery in their large sizes, which takes some minutes

@@ -64,7 +64,7 @@ func TestSteadyLoad_LeavesTheTablesAsTheyAre(t *testing.T) {
 	running(t, d)
 	// In rounds of some calls, so that no part of it depends on the machine's speed.
 	const rounds, warm = 12, 4
-	each := size(1000, 30_000)
+	each := size(1000, 10_000)
 	var next atomic.Int64
 	start := time.Now()
 	var largest [2]int64 // of the rounds that warm up, and of all others

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -157,3 +158,6 @@ func uuidOf[T ~[16]byte](v T) pgtype.UUID { return pgtype.UUID{Bytes: v, Valid: 
 func micros(d time.Duration) int64 { return d.Microseconds() }
 
 func notFound() error { return fmt.Errorf("pgqueue: %w", delivery.ErrNotFound) }
+
+// Format prints a queue as its name, whatever the verb: its pool knows the database's password.
+func (q *Queue) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "pgqueue.Queue") }

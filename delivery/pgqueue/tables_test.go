@@ -252,3 +252,12 @@ func TestClock_SetBackDelaysNothing(t *testing.T) {
 		"SELECT count(*) FROM "+quoted+".keys WHERE expires > now() + interval '49 hours'").Scan(&late))
 	require.Zero(t, late)
 }
+
+func TestQueue_PrintsItsNameAlone(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	q := open(t, pool(t, url), pgqueue.WithSchema(schema(t, url)))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t"} {
+		require.Equal(t, "pgqueue.Queue", fmt.Sprintf(verb, q), verb)
+	}
+}
