@@ -81,12 +81,14 @@
 //
 // # Size and care
 //
-// A call takes about twice its body, plus 300 bytes for its row, its key and their indexes. Every call is inserted,
-// updated and deleted, so the tables carry their own settings for autovacuum, and with it stay as large as what waits
-// at most. A transaction that stays open for hours, anywhere in the database, keeps vacuum from its work: calls are
-// still delivered, ever more slowly, and the tables grow until it ends. Watch pg_stat_activity for an old xact_start,
-// and set idle_in_transaction_session_timeout. A table that has grown gives room back to new calls, not to the disk:
-// VACUUM FULL appevents.calls does, while nothing runs.
+// A call takes its body and about 250 bytes more while it waits, and its key 150 bytes until the window ends, indexes
+// included; once it was leased, as much again until vacuum comes by. Every call is inserted, updated and deleted, so
+// the tables carry their own settings for autovacuum, and stay about as large as what waits at most.
+//
+// A transaction that stays open for hours, anywhere in the database, keeps vacuum from its work: calls are still
+// delivered, ever more slowly, and the tables grow until it ends. Watch pg_stat_activity for an old xact_start, and set
+// idle_in_transaction_session_timeout. A table that has grown gives room back to new calls, not to the disk: VACUUM
+// FULL does, while nothing runs.
 //
 // Only the disk bounds how many calls wait. Buried calls are kept for 30 days, and 250,000 of them (see
 // [WithBuriedAge] and [WithBuriedLimit]).

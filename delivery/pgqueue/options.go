@@ -74,7 +74,7 @@ func WithLeaseTime(d time.Duration) Option {
 }
 
 // WithWindow sets how long a key is remembered. Defaults to 48 hours: Meta repeats a webhook for up to 36. A remembered
-// key takes about 200 bytes of the disk, indexes included.
+// key takes about 150 bytes of the disk, indexes included.
 func WithWindow(d time.Duration) Option {
 	return func(c *config) error {
 		if d < time.Millisecond {
