@@ -115,7 +115,7 @@ func TestPrinting(t *testing.T) {
 				"PanicError", "PartialError",
 			},
 			"which app, address and version a client is for":                      {"config", "signer"},
-			"IDs of Pages and of events, in caches that hold nothing else":        {"Pacer", "seenEvents", "seenKey"},
+			"IDs of Pages and of events, in caches that hold nothing else":        {"Pacer", "Window", "expiry"},
 			"the client's address, in a call or in an answer to a look-up of one": {"netip.Addr"},
 		}),
 		ShownUnasked: map[string]string{

@@ -14,6 +14,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/deadline"
+	"github.com/appevents/appevents-go/internal/turns"
 )
 
 const (
@@ -178,7 +181,7 @@ func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
 		w.dispatcher.isPermanent = IsPermanent
 	}
 	if cfg.DedupeWindow > 0 {
-		w.dispatcher.seen = newSeenEvents(cfg.DedupeWindow, cmp.Or(cfg.DedupeEvents, defaultDedupeEvents))
+		w.dispatcher.seen = turns.New(cfg.DedupeWindow, cmp.Or(cfg.DedupeEvents, defaultDedupeEvents))
 	}
 	return w, nil
 }
@@ -294,8 +297,8 @@ func (w *Webhook) receive(rw http.ResponseWriter, r *http.Request) int {
 	if payload == nil {
 		return status
 	}
-	ctx := &handling{Context: r.Context(), deadline: time.Now().Add(w.timeout)}
-	defer ctx.end()
+	ctx := &deadline.Context{Context: r.Context(), At: time.Now().Add(w.timeout)}
+	defer ctx.End()
 	if !w.dispatcher.dispatch(ctx, payload.events) {
 		return http.StatusInternalServerError
 	}

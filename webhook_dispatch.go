@@ -12,7 +12,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
+
+	"github.com/appevents/appevents-go/internal/turns"
 )
 
 // ErrWebhookTimeout is told to OnError when time ran out before every event was handled. Meta will send them again.
@@ -27,7 +28,7 @@ type eventDispatcher struct {
 	concurrency int
 	skipStandby bool
 	isPermanent func(error) bool
-	seen        *seenEvents // nil without a window
+	seen        *turns.Window // nil without a window
 
 	mu        sync.Mutex // held while functions are added
 	functions atomic.Pointer[[]webhookFunc]
@@ -115,16 +116,16 @@ func (d *eventDispatcher) handleOnce(ctx context.Context, functions []webhookFun
 		return d.handle(ctx, functions, event)
 	}
 	key := event.DedupeKey()
-	turn, err := d.seen.begin(ctx, key)
+	turn, err := d.seen.Begin(ctx, key)
 	switch {
 	case err != nil:
 		d.timedOut(ctx, err)
 		return false
-	case turn.handled:
+	case turn.Handled:
 		return true
 	}
 	success := false
-	defer func() { d.seen.end(key, turn, success) }() // also when a function ends its goroutine
+	defer func() { d.seen.End(key, turn, success) }() // also when a function ends its goroutine
 	success = d.handle(ctx, functions, event)
 	return success
 }
@@ -228,77 +229,4 @@ func newPanicError(event WebhookEvent, value any) *PanicError {
 		cause = err.Error()
 	}
 	return &PanicError{Field: event.Field(), Cause: cause, Stack: debug.Stack()}
-}
-
-// handling is the context of the functions of one delivery: that of its request, with a deadline. A timer and the rest
-// of [context.WithDeadline] cost more than parsing a message, and a function that hands its event to a queue needs none
-// of it. So they are made when somebody asks for Done.
-type handling struct {
-	context.Context // of the request
-
-	deadline time.Time
-
-	mu     sync.Mutex
-	err    error // why it ended, as far as somebody asked
-	timed  context.Context
-	cancel context.CancelFunc
-}
-
-// Deadline is the earlier of the request's and ours.
-func (h *handling) Deadline() (time.Time, bool) {
-	if earlier, ok := h.Context.Deadline(); ok && earlier.Before(h.deadline) {
-		return earlier, true
-	}
-	return h.deadline, true
-}
-
-func (h *handling) Done() <-chan struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.timed == nil {
-		h.timed, h.cancel = context.WithDeadline(h.Context, h.deadline)
-		if h.err != nil {
-			h.cancel()
-		}
-	}
-	return h.timed.Done()
-}
-
-func (h *handling) Err() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case h.err != nil:
-	case h.timed != nil:
-		h.err = h.timed.Err()
-	case h.Context.Err() != nil:
-		h.err = h.Context.Err()
-	case !time.Now().Before(h.deadline):
-		h.err = context.DeadlineExceeded
-	}
-	return h.err
-}
-
-// Value finds in the timed context what package context keeps there, so that contexts made from this one need no
-// goroutine each.
-func (h *handling) Value(key any) any {
-	h.mu.Lock()
-	ctx := h.Context
-	if h.timed != nil {
-		ctx = h.timed
-	}
-	h.mu.Unlock()
-	return ctx.Value(key)
-}
-
-// end ends the context when the delivery is answered.
-func (h *handling) end() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case h.timed != nil:
-		h.cancel()
-	case h.err == nil:
-		h.err = context.Canceled
-	}
 }

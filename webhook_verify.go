@@ -1,18 +1,16 @@
 package appevents
 
 import (
-	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // accepted only when asked for, see WebhookConfig.AcceptSHA1
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
+
+	"github.com/appevents/appevents-go/internal/signature"
 )
 
 // Why [Verifier.Verify] refuses a delivery. No error carries the signature that would have been right.
@@ -44,7 +42,7 @@ const (
 //
 // https://developers.facebook.com/docs/messenger-platform/webhooks#validate-payloads
 type Verifier struct {
-	keys []*signingKey
+	keys []*signature.Key
 	sha1 bool
 }
 
@@ -60,7 +58,7 @@ func NewVerifier(appSecrets ...string) (*Verifier, error) {
 		if reason := secretProblem(appSecret); reason != "" {
 			return nil, &ConfigError{Field: fmt.Sprintf("NewVerifier: app secret %d", i), Reason: reason}
 		}
-		v.keys = append(v.keys, newSigningKey(appSecret))
+		v.keys = append(v.keys, signature.NewKey(appSecret))
 	}
 	return v, nil
 }
@@ -101,13 +99,13 @@ func (v *Verifier) Verify(body []byte, header http.Header) error {
 	}
 	var given [sha256.Size]byte
 	digits, ok := strings.CutPrefix(strings.TrimSpace(value), prefix)
-	if !ok || !decodeHex(given[:size], digits) {
+	if !ok || !signature.DecodeHex(given[:size], digits) {
 		return ErrBadSignatureHeader
 	}
 	matched := false
 	for _, key := range v.keys {
 		// No early end: which secret matched must not show in the time taken.
-		if key.matches(body, given[:size]) {
+		if key.Matches(body, given[:size]) {
 			matched = true
 		}
 	}
@@ -134,9 +132,7 @@ func (v *Verifier) Sign(body []byte) string {
 	if v == nil || len(v.keys) == 0 {
 		return ""
 	}
-	mac := v.keys[0].sha256.Get().(*macState)
-	defer v.keys[0].sha256.Put(mac)
-	return signaturePrefix + hex.EncodeToString(mac.sum(body))
+	return signaturePrefix + v.keys[0].Sign(body)
 }
 
 // String tells how many secrets there are, and none of them.
@@ -150,49 +146,3 @@ func (v Verifier) LogValue() slog.Value { return slog.StringValue(v.String()) }
 
 // MarshalText keeps the secrets out of JSON and other encodings.
 func (v Verifier) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
-
-// signingKey is one app secret, ready to compute with. The pools keep keyed hashes: keying one costs as much as
-// hashing a short message.
-type signingKey struct{ sha256, sha1 sync.Pool }
-
-func newSigningKey(appSecret string) *signingKey {
-	key := []byte(appSecret)
-	return &signingKey{
-		sha256: sync.Pool{New: func() any { return &macState{hash: hmac.New(sha256.New, key)} }},
-		sha1:   sync.Pool{New: func() any { return &macState{hash: hmac.New(sha1.New, key)} }},
-	}
-}
-
-// matches reports whether given is the code of body, of the kind that has its length.
-func (k *signingKey) matches(body, given []byte) bool {
-	pool := &k.sha256
-	if len(given) == sha1.Size {
-		pool = &k.sha1
-	}
-	mac := pool.Get().(*macState)
-	defer pool.Put(mac)
-	return hmac.Equal(mac.sum(body), given)
-}
-
-// macState is a keyed hash with room for its result.
-type macState struct {
-	hash hash.Hash
-	out  [sha256.Size]byte
-}
-
-// sum returns the code of body; it is valid until the next call.
-func (m *macState) sum(body []byte) []byte {
-	m.hash.Reset()
-	m.hash.Write(body)
-	return m.hash.Sum(m.out[:0])
-}
-
-// decodeHex fills dst from exactly as many hexadecimal digits as it takes, of either case.
-func decodeHex(dst []byte, digits string) bool {
-	if len(digits) != hex.EncodedLen(len(dst)) {
-		return false
-	}
-	var src [2 * sha256.Size]byte
-	_, err := hex.Decode(dst, src[:copy(src[:], digits)])
-	return err == nil
-}
