@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/appevents/appevents-go/internal/carrier"
 	"github.com/appevents/appevents-go/internal/formenc"
 	"github.com/appevents/appevents-go/internal/wire"
 )
@@ -423,7 +424,7 @@ func (c *Client) activityRequest(op *operation, body []byte, clientIP netip.Addr
 		edge:     string(EdgeActivities),
 		scope:    Scope{Kind: ScopeApp, ID: c.appID},
 		noToken:  true,
-		encoding: formEncoding,
+		encoding: carrier.Form,
 		body:     body,
 		clientIP: clientIP,
 		related:  related,

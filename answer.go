@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/appevents/appevents-go/internal/loose"
@@ -136,7 +135,7 @@ func decode(
 	if e.TraceID == "" {
 		e.TraceID = resp.TraceID
 	}
-	e.RetryAfter = parseRetryAfter(headerValue(h.Header, "Retry-After"), time.Now())
+	e.RetryAfter = loose.RetryAfter(headerValue(h.Header, "Retry-After"), time.Now())
 	if e.Is(ErrThrottled) {
 		e.RetryAfter = max(e.RetryAfter, resp.Usage.regainAccess(r.scope.ID, r.related))
 	}
@@ -219,20 +218,8 @@ func (e *GraphError) readData(data json.RawMessage) {
 		return
 	}
 	for _, spec := range blame.Specs[:min(len(blame.Specs), maxBlame)] {
-		var b strings.Builder
-		for _, step := range spec {
-			switch s := step.(type) {
-			case string:
-				if b.Len() > 0 {
-					b.WriteByte('.')
-				}
-				b.WriteString(s)
-			case float64:
-				fmt.Fprintf(&b, "[%d]", int64(s))
-			}
-		}
-		if b.Len() > 0 {
-			e.BlameFields = append(e.BlameFields, b.String())
+		if path := loose.Path(spec); path != "" {
+			e.BlameFields = append(e.BlameFields, path)
 		}
 	}
 }

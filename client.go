@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/appevents/appevents-go/internal/carrier"
+	"github.com/appevents/appevents-go/internal/lookup"
 )
 
 const (
@@ -39,18 +40,15 @@ type config struct {
 	testEventCode string
 
 	watcher watcher
+
+	// While the options are read.
+	tokenOption string // which of them set the token source
+	envProxy    bool
 }
 
 // Option sets one property of a [Client]. The order of options does not matter; giving two that exclude each other,
 // or one with a value that cannot work, makes [New] and [Client.Clone] return a [*ConfigError].
-type Option func(*build) error
-
-// build is a config under construction.
-type build struct {
-	config
-	tokenOption string // which option set the token source
-	envProxy    bool
-}
+type Option func(*config) error
 
 // New returns a client for the app with the given ID. With no options it can log to /activities without a token; most
 // programs give [WithAccessToken] or [WithTokenSource], and [WithAppSecret].
@@ -77,28 +75,28 @@ func (c *Client) Clone(opts ...Option) (*Client, error) {
 }
 
 func (c config) with(opts []Option) (*Client, error) {
-	b := build{config: c}
+	c.tokenOption, c.envProxy = "", false
 	for _, opt := range opts {
 		if opt == nil {
 			return nil, &ConfigError{Field: "options", Reason: "an option is nil"}
 		}
-		if err := opt(&b); err != nil {
+		if err := opt(&c); err != nil {
 			return nil, err
 		}
 	}
-	if b.signer.timed && b.signer.secret.reveal() == "" {
+	if c.signer.timed && c.signer.secret.reveal() == "" {
 		return nil, &ConfigError{Field: "WithProofTime", Reason: "needs WithAppSecret"}
 	}
-	if b.signer.signed == nil {
-		b.signer.signed = hide(newSignatures())
+	if c.signer.signed == nil {
+		c.signer.signed = hide(&lookup.Recent[string, credentials]{Max: maxSigned})
 	}
-	if reason := b.http.RefusesProxy(); b.envProxy && reason != "" {
+	if reason := c.http.RefusesProxy(); c.envProxy && reason != "" {
 		return nil, &ConfigError{Field: "WithProxyFromEnvironment", Reason: reason}
 	}
-	if b.http.Given == nil && (b.http.Pool == nil || b.envProxy) {
-		b.http.Pool = hide(carrier.NewPool(b.envProxy))
+	if c.http.Given == nil && (c.http.Pool == nil || c.envProxy) {
+		c.http.Pool = hide(carrier.NewPool(c.envProxy))
 	}
-	return &Client{config: b.config}, nil
+	return &Client{config: c}, nil
 }
 
 // made returns the error of a Client that New did not make.

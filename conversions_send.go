@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/carrier"
 )
 
 const (
@@ -33,7 +35,7 @@ func WithPartnerAgent(name string) Option {
 	}
 	wrong := len(name) >= 23 || letters < 2 || !sendable(name)
 	return option("WithPartnerAgent", when(wrong, "want fewer than 23 characters, no spaces, and at least two letters"),
-		func(b *build) { b.partnerAgent = name })
+		func(c *config) { c.partnerAgent = name })
 }
 
 // WithTestEventCode shows conversions in the Test Events view of Events Manager under the given code. They still
@@ -41,7 +43,7 @@ func WithPartnerAgent(name string) Option {
 func WithTestEventCode(code string) Option {
 	wrong := code == "" || len(code) > 100 || !sendable(code)
 	return option("WithTestEventCode", when(wrong, "want the code that Events Manager shows"),
-		func(b *build) { b.testEventCode = code })
+		func(c *config) { c.testEventCode = code })
 }
 
 // ConversionsResult is what became of the conversions of a call: Received plus the length of Failed is their number.
@@ -327,7 +329,7 @@ func (s *conversionsSender) send(ctx context.Context, body []byte, n int) error 
 		node:     s.dataset,
 		edge:     string(EdgeConversions),
 		scope:    Scope{Kind: ScopeDataset, ID: s.dataset},
-		encoding: jsonEncoding,
+		encoding: carrier.JSON,
 		body:     body,
 	})
 	if call, ok := err.(*CallError); !ok || call.Attempts > 0 { //nolint:errorlint // do returns it unwrapped

@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"slices"
 
-	"github.com/appevents/appevents-go/internal/progress"
+	"github.com/appevents/appevents-go/internal/carrier"
 )
 
 // An exchange is one HTTP request, in one piece of memory, and how far it got.
@@ -17,7 +17,7 @@ type exchange struct {
 	url    url.URL
 	body   bytes.Reader
 	header [5]string
-	sent   progress.Watch
+	sent   carrier.Progress
 }
 
 // request makes the HTTP request for r.
@@ -52,13 +52,13 @@ func (x *exchange) request(ctx context.Context, c *Client, r *request, cred cred
 	if r.method == http.MethodGet {
 		x.url.RawQuery = queryOf(r.query, fields[:])
 	} else {
-		body := r.encoding.withFields(r.body, fields[:])
+		body := r.encoding.WithFields(r.body, fields[:])
 		if len(body) > 0 { // else net/http would take the length for unknown
 			x.body.Reset(body)
 			req.Body, req.ContentLength = io.NopCloser(&x.body), int64(len(body))
 			req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		}
-		set("Content-Type", r.encoding.contentType())
+		set("Content-Type", r.encoding.ContentType())
 	}
 	set("Accept", "application/json")
 	set("User-Agent", "appevents-go/"+Version)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/appevents/appevents-go/internal/loose"
+	"github.com/appevents/appevents-go/internal/names"
 )
 
 var opInsightsReport = declare(operation{name: "run insights report", permission: permissionInsights})
@@ -113,7 +114,7 @@ func (r *InsightsReport) Status(ctx context.Context) (ReportStatus, error) {
 		return ReportStatus{}, err
 	}
 	fields := "async_status,async_percent_completion"
-	if version, _ := parseGraphVersion(r.client.graphVersion()); version.major >= 25 {
+	if version, _ := names.ParseVersion(r.client.graphVersion()); version.Major >= 25 {
 		fields += ",error_code,error_subcode,error_message,error_user_title,error_user_msg" // older ones do not know these
 	}
 	resp, err := r.client.do(ctx, &request{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/appevents/appevents-go/internal/jsonscan"
 	"github.com/appevents/appevents-go/internal/loose"
+	"github.com/appevents/appevents-go/internal/names"
 )
 
 // The actions people take in conversations after an ad, as insights count them.
@@ -196,7 +197,7 @@ func isWindow(name string) bool {
 		return true
 	}
 	days, kind, ok := strings.Cut(name, "d_")
-	return ok && digits(days) && kind != ""
+	return ok && names.Digits(days) && kind != ""
 }
 
 // sum adds up the figures of one type of action.
@@ -238,7 +239,7 @@ func validDecimal(s string) bool {
 		return false
 	}
 	whole, fraction, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
-	return digits(whole) && (!point || digits(fraction))
+	return names.Digits(whole) && (!point || names.Digits(fraction))
 }
 
 // String returns the text, "0" for the zero value.

@@ -3,9 +3,9 @@ package appevents
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
+	"github.com/appevents/appevents-go/internal/lookup"
 	"github.com/appevents/appevents-go/internal/loose"
 )
 
@@ -28,7 +28,7 @@ type CallInfo struct {
 type watcher struct {
 	logger   *slog.Logger
 	observer func(context.Context, CallInfo)
-	warned   hidden[*warned] // by logger
+	warned   hidden[*lookup.Recent[warningKey, time.Time]] // what was logged, and when
 }
 
 func (w watcher) awake() bool { return w.logger != nil || w.observer != nil }
@@ -73,12 +73,6 @@ const (
 	maxWarned = 1 << 10     // bounds the memory; beyond it a warning may come more often
 )
 
-// warned remembers which warnings were logged, and when.
-type warned struct {
-	mu sync.Mutex
-	at map[warningKey]time.Time
-}
-
 // warningKey is a kind of warning about a field. All elements of a list count as one.
 type warningKey struct{ op, field, rule string }
 
@@ -88,34 +82,11 @@ func (w watcher) warn(ctx context.Context, op *operation, warnings func() []Issu
 		return
 	}
 	for _, issue := range warnings() {
-		if w.warned.get().isNew(warningKey{op.name, withoutIndices(issue.Path), issue.Rule}, time.Now()) {
+		key, now := warningKey{op.name, loose.WithoutIndices(issue.Path), issue.Rule}, time.Now()
+		if w.warned.get().Put(key, now, func(last time.Time) bool { return now.Sub(last) < warnAgain }) {
 			w.logger.LogAttrs(ctx, slog.LevelWarn, "appevents: doubtful call", slog.String("op", op.name),
 				slog.String("field", loose.Loggable(issue.Path)), slog.String("rule", issue.Rule),
 				slog.String("warning", loose.Loggable(issue.Message)))
 		}
 	}
-}
-
-func (w *warned) isNew(key warningKey, now time.Time) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if last, known := w.at[key]; known && now.Sub(last) < warnAgain {
-		return false
-	}
-	if w.at == nil || len(w.at) >= maxWarned {
-		w.at = make(map[warningKey]time.Time)
-	}
-	w.at[key] = now
-	return true
-}
-
-// withoutIndices is a path as all elements of a list have it: "events[].params.fb_currency".
-func withoutIndices(path string) string {
-	var out []byte
-	for i := range len(path) {
-		if c := path[i]; c < '0' || c > '9' || len(out) == 0 || out[len(out)-1] != '[' {
-			out = append(out, c)
-		}
-	}
-	return string(out)
 }

@@ -8,15 +8,18 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/lookup"
+	"github.com/appevents/appevents-go/internal/names"
 )
 
 // option sets a property, unless reason says why that cannot work.
-func option(name, reason string, set func(*build)) Option {
-	return func(b *build) error {
+func option(name, reason string, set func(*config)) Option {
+	return func(c *config) error {
 		if reason != "" {
 			return &ConfigError{Field: name, Reason: reason}
 		}
-		set(b)
+		set(c)
 		return nil
 	}
 }
@@ -30,10 +33,10 @@ func when(wrong bool, reason string) string {
 }
 
 func tokenOption(name, reason string, source TokenSource) Option {
-	return func(b *build) error {
-		excluded := b.tokenOption != "" && b.tokenOption != name
-		reason := cmp.Or(reason, when(excluded, "cannot be combined with "+b.tokenOption))
-		return option(name, reason, func(b *build) { b.tokenOption, b.signer.source = name, hide(source) })(b)
+	return func(c *config) error {
+		excluded := c.tokenOption != "" && c.tokenOption != name
+		reason := cmp.Or(reason, when(excluded, "cannot be combined with "+c.tokenOption))
+		return option(name, reason, func(c *config) { c.tokenOption, c.signer.source = name, hide(source) })(c)
 	}
 }
 
@@ -52,28 +55,28 @@ func WithTokenSource(source TokenSource) Option {
 // body), and lets calls in the app's own name use the app token when no other token is configured for them. Keep it off
 // clients and out of repositories.
 func WithAppSecret(appSecret string) Option {
-	return option("WithAppSecret", unfit("secret", appSecret), func(b *build) {
-		b.signer.secret, b.signer.signed = newSecret(appSecret), nil
+	return option("WithAppSecret", unfit("secret", appSecret), func(c *config) {
+		c.signer.secret, c.signer.signed = newSecret(appSecret), nil
 	})
 }
 
 // WithProofTime makes the appsecret_proof expire after five minutes: it covers the time, sent as appsecret_time. It
 // needs [WithAppSecret] and a clock that is right.
 func WithProofTime() Option {
-	return option("WithProofTime", "", func(b *build) { b.signer.timed = true })
+	return option("WithProofTime", "", func(c *config) { c.signer.timed = true })
 }
 
 // WithTokenInBody sends the access token as the access_token field of the body instead of the Authorization header: the
 // documented form, for proxies that strip the header. Reads have no body: their URL then holds the token.
 func WithTokenInBody() Option {
-	return option("WithTokenInBody", "", func(b *build) { b.tokenBody = true })
+	return option("WithTokenInBody", "", func(c *config) { c.tokenBody = true })
 }
 
 // WithVersion sets the Graph API version, such as "v25.0". Defaults to [DefaultGraphVersion]; only page_activities,
 // which no newer version has, defaults to v20.0.
 func WithVersion(version string) Option {
-	_, ok := parseGraphVersion(version)
-	return option("WithVersion", when(!ok, `the version must look like "v26.0"`), func(b *build) { b.version = version })
+	_, ok := names.ParseVersion(version)
+	return option("WithVersion", when(!ok, `the version must look like "v26.0"`), func(c *config) { c.version = version })
 }
 
 // WithBaseURL sends calls elsewhere than to https://graph.facebook.com: to a stand-in in tests, or through a gateway.
@@ -87,10 +90,10 @@ func WithBaseURL(rawURL string) Option {
 	case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "":
 		reason = "the URL must not hold user info, a query or a fragment"
 	}
-	return option("WithBaseURL", reason, func(b *build) {
-		b.baseURL = *u
-		b.baseURL.Host = strings.TrimSuffix(u.Host, ":")
-		b.baseURL.Path, b.baseURL.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
+	return option("WithBaseURL", reason, func(c *config) {
+		c.baseURL = *u
+		c.baseURL.Host = strings.TrimSuffix(u.Host, ":")
+		c.baseURL.Path, c.baseURL.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
 	})
 }
 
@@ -99,8 +102,8 @@ func WithBaseURL(rawURL string) Option {
 // own, which take no proxy (see [WithProxyFromEnvironment]) and at most 1 MiB of headers; a program that replaces
 // [http.DefaultTransport], for tests or tracing, reaches its own.
 func WithHTTPClient(client *http.Client) Option {
-	return option("WithHTTPClient", when(client == nil, "the client is nil"), func(b *build) {
-		b.http.Given = hide(client)
+	return option("WithHTTPClient", when(client == nil, "the client is nil"), func(c *config) {
+		c.http.Given = hide(client)
 	})
 }
 
@@ -109,26 +112,26 @@ func WithHTTPClient(client *http.Client) Option {
 // [WithHTTPClient], whose transport has a Proxy field of its own. The proxy sees the host of the calls, and no more of
 // those to an https address.
 func WithProxyFromEnvironment() Option {
-	return option("WithProxyFromEnvironment", "", func(b *build) { b.envProxy = true })
+	return option("WithProxyFromEnvironment", "", func(c *config) { c.envProxy = true })
 }
 
 // WithTimeout bounds one request, from dialling to the last byte of the answer. Defaults to 10 s. The context given
 // to a method bounds the whole call, repeats and waits included.
 func WithTimeout(d time.Duration) Option {
-	return option("WithTimeout", when(d <= 0, "the timeout must be positive"), func(b *build) { b.timeout = d })
+	return option("WithTimeout", when(d <= 0, "the timeout must be positive"), func(c *config) { c.timeout = d })
 }
 
 // WithRetry sets when a failed request is repeated. See [RetryPolicy] for the defaults.
 func WithRetry(policy RetryPolicy) Option {
 	policy = policy.withDefaults()
-	return option("WithRetry", policy.validate(), func(b *build) { b.retry = policy })
+	return option("WithRetry", policy.validate(), func(c *config) { c.retry = policy })
 }
 
 // WithMaxEvents sets how many events of one person travel in one request; longer lists are split. Defaults to 100, at
 // most 1,000.
 func WithMaxEvents(n int) Option {
-	return option("WithMaxEvents", when(n < 1 || n > hardMaxEvents, "must be between 1 and 1000"), func(b *build) {
-		b.maxEvents = n
+	return option("WithMaxEvents", when(n < 1 || n > hardMaxEvents, "must be between 1 and 1000"), func(c *config) {
+		c.maxEvents = n
 	})
 }
 
@@ -136,13 +139,13 @@ func WithMaxEvents(n int) Option {
 // the Warnings of a call list, each kind about a field once a minute. No body and no credential is logged. Defaults to
 // silence.
 func WithLogger(logger *slog.Logger) Option {
-	return option("WithLogger", when(logger == nil, "the logger is nil"), func(b *build) {
-		b.watcher.logger, b.watcher.warned = logger, hide(new(warned))
+	return option("WithLogger", when(logger == nil, "the logger is nil"), func(c *config) {
+		c.watcher.logger, c.watcher.warned = logger, hide(&lookup.Recent[warningKey, time.Time]{Max: maxWarned})
 	})
 }
 
 // WithObserver calls fn once per request, repeats included, after it ended and before the method returns. It runs on
 // the caller's goroutine, so it must be quick; a panic in it is contained and logged.
 func WithObserver(fn func(context.Context, CallInfo)) Option {
-	return option("WithObserver", when(fn == nil, "the function is nil"), func(b *build) { b.watcher.observer = fn })
+	return option("WithObserver", when(fn == nil, "the function is nil"), func(c *config) { c.watcher.observer = fn })
 }

@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/carrier"
+	"github.com/appevents/appevents-go/internal/names"
 )
 
 // LoggingSource says where an event of a [PageActivity] comes from. Upper and lower case mean the same.
@@ -86,7 +89,7 @@ func (c *Client) LogPageActivity(ctx context.Context, p *PageActivity) (*Activit
 			edge:      string(EdgePageActivities),
 			version:   version,
 			scope:     Scope{Kind: ScopePage, ID: p.Thread.PageID},
-			encoding:  jsonEncoding,
+			encoding:  carrier.JSON,
 			body:      p.append(nil, events),
 			related:   c.appID,
 			retiredBy: pageActivitiesRetired,
@@ -99,9 +102,9 @@ func (c *Client) pageActivitiesVersion() (string, error) {
 	if c.version == "" {
 		return lastPageActivitiesVersion, nil
 	}
-	asked, _ := parseGraphVersion(c.version)
-	last, _ := parseGraphVersion(lastPageActivitiesVersion)
-	if asked.after(last) {
+	asked, _ := names.ParseVersion(c.version)
+	last, _ := names.ParseVersion(lastPageActivitiesVersion)
+	if asked.After(last) {
 		return "", &CallError{
 			Op: opLogPageActivity.name, Outcome: OutcomeNotSent,
 			Err: fmt.Errorf("%w: Graph %s has no page_activities, %s was the last; "+
@@ -121,9 +124,9 @@ func pageActivitiesRetired(e *GraphError) bool {
 	case e.Code == 0:
 		return e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusGone
 	case e.Code == 100:
-		served, _ := parseGraphVersion(e.Version)
-		last, _ := parseGraphVersion(lastPageActivitiesVersion)
-		return served.after(last)
+		served, _ := names.ParseVersion(e.Version)
+		last, _ := names.ParseVersion(lastPageActivitiesVersion)
+		return served.After(last)
 	}
 	return false
 }

@@ -15,7 +15,7 @@ func (c *Client) do(ctx context.Context, r *request) (Response, error) {
 	if r.version == "" {
 		r.version = c.graphVersion()
 	}
-	r.body = r.encoding.open(r.body)
+	r.body = r.encoding.Open(r.body)
 	maybeReceived := false
 	for attempt := 1; ; attempt++ {
 		resp, err := c.attempt(ctx, r, attempt)

@@ -8,9 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
+	"github.com/appevents/appevents-go/internal/lookup"
 	"github.com/appevents/appevents-go/internal/redact"
 )
 
@@ -67,20 +67,13 @@ type signer struct {
 	source hidden[TokenSource]
 	secret secret
 	timed  bool // proofs cover the time and expire after five minutes
-	signed hidden[*signatures]
+
+	// signed remembers the credentials made of each token: signing costs more than all the rest of a request. It is
+	// shared by the clones of a client that have its secret.
+	signed hidden[*lookup.Recent[string, credentials]]
 }
 
-// signatures remembers the credentials made of each token: signing costs more than all the rest of a request. It is
-// shared by the clones of a client that have its secret.
-type signatures struct {
-	mu sync.RWMutex
-	of map[string]credentials // by token
-}
-
-func newSignatures() *signatures { return &signatures{of: make(map[string]credentials)} }
-
-// maxSignatures bounds the memory; a token beyond that takes the place of another.
-const maxSignatures = 1 << 12
+const maxSigned = 1 << 12 // bounds the memory
 
 // credentials resolves the token for scope and signs it. They are made for each attempt: tokens rotate.
 func (s *signer) credentials(ctx context.Context, scope Scope, optional bool) (credentials, error) {
@@ -93,15 +86,13 @@ func (s *signer) credentials(ctx context.Context, scope Scope, optional bool) (c
 	case token == "":
 		return credentials{}, fmt.Errorf("%w (scope %s)", ErrNoToken, scope.Kind)
 	}
-	signed := s.signed.get()
-	signed.mu.RLock()
-	cred, ok := signed.of[token]
-	signed.mu.RUnlock()
+	cred, ok := s.signed.get().Get(token)
 	if !ok {
 		if !sendable(token) {
 			return credentials{}, errors.New("the access token holds " + notSendable)
 		}
-		cred = s.remember(token)
+		cred = s.sign(token)
+		s.signed.get().Put(token, cred, func(credentials) bool { return true })
 	}
 	if s.timed {
 		cred.time = strconv.FormatInt(time.Now().Unix(), 10)
@@ -110,22 +101,12 @@ func (s *signer) credentials(ctx context.Context, scope Scope, optional bool) (c
 	return cred, nil
 }
 
-// remember signs a token.
-func (s *signer) remember(token string) credentials {
+// sign makes the credentials of a token.
+func (s *signer) sign(token string) credentials {
 	cred := credentials{token: token, bearer: "Bearer " + token}
 	if appSecret := s.secret.reveal(); appSecret != "" {
 		cred.proof = appSecretProof(appSecret, token)
 	}
-	signed := s.signed.get()
-	signed.mu.Lock()
-	defer signed.mu.Unlock()
-	for old := range signed.of {
-		if len(signed.of) < maxSignatures {
-			break
-		}
-		delete(signed.of, old)
-	}
-	signed.of[token] = cred
 	return cred
 }
 

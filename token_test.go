@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -172,23 +171,6 @@ func TestWithTokenInBody(t *testing.T) {
 	}
 }
 
-func TestEncoding_WithFields(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		encoding   encoding
-		body, want string
-	}{
-		{formEncoding, "", "n=a%26b"},
-		{formEncoding, "x=1", "x=1&n=a%26b"},
-		{jsonEncoding, "{}", `{"n":"a\u0026b"}`},
-		{jsonEncoding, `{"x":{}}`, `{"x":{},"n":"a\u0026b"}`},
-	} {
-		body := []byte(test.body)
-		require.Equal(t, test.want, string(test.encoding.withFields(slices.Clip(test.encoding.open(body)), [][2]string{{"n", "a&b"}})))
-		require.Equal(t, test.body, string(body))
-	}
-}
-
 func TestClient_PicksTheToken(t *testing.T) {
 	t.Parallel()
 	source := func(token string) Option {
@@ -324,20 +306,20 @@ func TestSigner_RemembersProofsByTokenAndSecret(t *testing.T) {
 		send(other, "other-secret")
 		send(same, "demo-secret")
 	}
-	require.Len(t, client.signer.signed.get().of, 3)
+	require.Equal(t, 3, client.signer.signed.get().Len())
 	require.Same(t, client.signer.signed.get(), same.signer.signed.get())
-	require.Len(t, other.signer.signed.get().of, 3)
+	require.Equal(t, 3, other.signer.signed.get().Len())
 }
 
 func TestSigner_IsBounded(t *testing.T) {
 	t.Parallel()
 	client, err := New("771", WithAppSecret("demo-secret"))
 	require.NoError(t, err)
-	for i := range maxSignatures + 10 {
+	for i := range maxSigned + 10 {
 		client.signer.source = hide[TokenSource](staticToken{newSecret("EAA" + strconv.Itoa(i))})
 		cred, err := client.signer.credentials(t.Context(), Scope{Kind: ScopePage, ID: "901"}, false)
 		require.NoError(t, err)
 		require.Equal(t, "EAA"+strconv.Itoa(i), cred.token)
 	}
-	require.Len(t, client.signer.signed.get().of, maxSignatures)
+	require.Equal(t, maxSigned, client.signer.signed.get().Len())
 }

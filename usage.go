@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/appevents/appevents-go/internal/jsonscan"
@@ -13,9 +12,6 @@ import (
 
 // maxHeaderText bounds what is kept of a header.
 const maxHeaderText = 256
-
-// maxRetryAfter caps every wait a server can ask for: a garbled header must not park a Page for a year.
-const maxRetryAfter = 24 * time.Hour
 
 // Usage is the rate-limit state Graph attached to an answer. Graph sends the headers only after enough traffic, so
 // the zero value, nothing known, is normal. Throttling starts when a percentage reaches 100.
@@ -143,7 +139,7 @@ func parseAdsUsage(data []byte) AdsUsage {
 		return AdsUsage{}
 	}
 	return AdsUsage{
-		Account: float64(raw.Account), App: float64(raw.App), Reset: wait(float64(raw.Reset), time.Second),
+		Account: float64(raw.Account), App: float64(raw.App), Reset: loose.Wait(float64(raw.Reset), time.Second),
 		Tier: loose.Cut(string(raw.Tier), maxHeaderText),
 	}
 }
@@ -226,32 +222,7 @@ func appendBusinessUsage(all []BusinessUsage, id, entry string) []BusinessUsage 
 		CallUsage: CallUsage{
 			Calls: float64(raw.CallCount), CPU: float64(raw.TotalCPU), Time: float64(raw.TotalTime),
 		},
-		RegainAccess: wait(float64(raw.Regain), time.Minute),
+		RegainAccess: loose.Wait(float64(raw.Regain), time.Minute),
 		Tier:         loose.Cut(string(raw.Tier), maxHeaderText),
 	})
-}
-
-// wait turns a count of units into a bounded duration.
-func wait(count float64, unit time.Duration) time.Duration {
-	if !(count > 0) { // also NaN
-		return 0
-	}
-	if count >= float64(maxRetryAfter)/float64(unit) {
-		return maxRetryAfter
-	}
-	return time.Duration(count * float64(unit))
-}
-
-// parseRetryAfter reads a Retry-After header, in seconds or as a date, capped; 0 when there is none.
-func parseRetryAfter(value string, now time.Time) time.Duration {
-	if value == "" {
-		return 0
-	}
-	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
-		return wait(seconds, time.Second)
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, min(date.Sub(now), maxRetryAfter))
-	}
-	return 0
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/internal/loose"
 )
 
 func TestParseUsage(t *testing.T) {
@@ -247,7 +249,7 @@ func FuzzParseUsage(f *testing.F) {
 			headerBusinessUsage: {value},
 		})
 		percents := []float64{usage.AdAccount.Account, usage.Insights.App, usage.Insights.Account, usage.Max()}
-		waits := []time.Duration{usage.AdAccount.Reset, usage.regainAccess("901"), parseRetryAfter(value, now)}
+		waits := []time.Duration{usage.AdAccount.Reset, usage.regainAccess("901"), loose.RetryAfter(value, now)}
 		for _, u := range []CallUsage{usage.App, usage.Page} {
 			percents = append(percents, u.Calls, u.CPU, u.Time)
 		}
@@ -260,7 +262,7 @@ func FuzzParseUsage(f *testing.F) {
 			require.False(t, p < 0 || math.IsNaN(p) || math.IsInf(p, 0), "%v", p)
 		}
 		for _, w := range waits {
-			require.True(t, w >= 0 && w <= maxRetryAfter, "%v", w)
+			require.True(t, w >= 0 && w <= loose.MaxWait, "%v", w)
 		}
 		_, err := json.Marshal(usage)
 		require.NoError(t, err)

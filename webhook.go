@@ -22,6 +22,7 @@ import (
 const (
 	defaultWebhookBody    = 4 << 20
 	defaultWebhookTimeout = 4 * time.Second // Meta gives up after 5
+	defaultDedupeEvents   = 100_000
 	maxChallenge          = 1 << 10
 
 	firstBody   = 4 << 10  // the memory a body starts with

@@ -2,10 +2,10 @@ package appevents
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"strconv"
+
+	"github.com/appevents/appevents-go/internal/turns"
 )
 
 // DedupeKey implements [WebhookEvent].
@@ -14,9 +14,9 @@ import (
 // last as a hash.
 func (e *inbound) DedupeKey() string {
 	key := make([]byte, 0, 128)
-	key = appendKeyPart(key, e.Object())
+	key = turns.AppendPart(key, e.Object())
 	key = append(key, '/')
-	key = appendKeyPart(key, string(e.businessID()))
+	key = turns.AppendPart(key, string(e.businessID()))
 	key = append(key, '/')
 	if e.standby {
 		key = append(key, "standby."...)
@@ -28,20 +28,20 @@ func (e *inbound) DedupeKey() string {
 	key = append(key, kind.word...)
 	if e.mid != "" {
 		key = append(key, '/')
-		key = appendKeyPart(key, e.mid)
+		key = turns.AppendPart(key, e.mid)
 		if kind.is&keyIsMID != 0 {
 			return string(key)
 		}
 	}
 	if e.field != "" {
 		key = append(key, '/')
-		key = appendKeyPart(key, e.field)
+		key = turns.AppendPart(key, e.field)
 	}
 	key = append(key, '/')
-	key = appendKeyPart(key, string(e.sender.ID))
+	key = turns.AppendPart(key, string(e.sender.ID))
 	if e.sender.UserRef != "" {
 		key = append(key, '.')
-		key = appendHash(key, e.sender.UserRef) // chosen by the business: it may say who the person is
+		key = turns.AppendHash(key, e.sender.UserRef) // chosen by the business: it may say who the person is
 	}
 	key = append(key, '/')
 	switch {
@@ -54,13 +54,13 @@ func (e *inbound) DedupeKey() string {
 	}
 	key = append(key, '/')
 	if e.detail != "" {
-		return string(appendKeyPart(key, e.detail))
+		return string(turns.AppendPart(key, e.detail))
 	}
 	var compact bytes.Buffer // white space between tokens is no difference
 	if json.Compact(&compact, []byte(e.raw)) != nil {
-		return string(appendHash(key, e.raw))
+		return string(turns.AppendHash(key, e.raw))
 	}
-	return string(appendHash(key, compact.String()))
+	return string(turns.AppendHash(key, compact.String()))
 }
 
 func (e *inbound) businessID() ID {
@@ -69,30 +69,3 @@ func (e *inbound) businessID() ID {
 	}
 	return e.account()
 }
-
-const (
-	maxKeyPart  = 256 // longer parts of a key are hashed
-	keyHashSize = 16  // bytes of a hash that go into a key
-)
-
-// appendKeyPart appends s, or its hash if s is long or could be taken for more than one part.
-func appendKeyPart(key []byte, s string) []byte {
-	if len(s) > maxKeyPart {
-		return appendHash(key, s)
-	}
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f || c == '/' || c == '~' || c == '@' {
-			return appendHash(key, s)
-		}
-	}
-	return append(key, s...)
-}
-
-// appendHash appends "~", which no other part starts with, and a hash of s.
-func appendHash(key []byte, s string) []byte {
-	sum := sha256.Sum256([]byte(s))
-	key = append(key, '~')
-	return hex.AppendEncode(key, sum[:keyHashSize])
-}
-
-const defaultDedupeEvents = 100_000

@@ -1,4 +1,5 @@
-// Package carrier brings HTTP requests to where a program wants them to go.
+// Package carrier brings HTTP requests to where a program wants them to go. It knows how a body is written, which
+// transport takes it, and how far it got.
 package carrier
 
 import (

@@ -36,3 +36,31 @@ func Loggable(s string) string {
 	}
 	return s
 }
+
+// WithoutIndices is a path as all elements of a list have it: "events[].params.fb_currency".
+func WithoutIndices(path string) string {
+	var out []byte
+	for i := range len(path) {
+		if c := path[i]; c < '0' || c > '9' || len(out) == 0 || out[len(out)-1] != '[' {
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+// Path writes the steps of a path, names and indices, as in "custom_events[0]._eventName".
+func Path(steps []any) string {
+	var path []byte
+	for _, step := range steps {
+		switch s := step.(type) {
+		case string:
+			if len(path) > 0 {
+				path = append(path, '.')
+			}
+			path = append(path, s...)
+		case float64:
+			path = append(strconv.AppendInt(append(path, '['), int64(s), 10), ']')
+		}
+	}
+	return string(path)
+}

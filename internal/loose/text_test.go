@@ -32,3 +32,18 @@ func TestLoggable(t *testing.T) {
 		require.True(t, utf8.ValidString(text))
 	}
 }
+
+func TestWithoutIndices(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"": "", "consent": "consent", "events[0].params.k9[12]": "events[].params.k9[]", "2[3": "2[",
+	} {
+		require.Equal(t, want, loose.WithoutIndices(path))
+	}
+}
+
+func TestPath(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "custom_events[0]._eventName", loose.Path([]any{"custom_events", 0.0, nil, "_eventName", true}))
+	require.Empty(t, loose.Path(nil))
+}

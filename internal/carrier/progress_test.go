@@ -1,4 +1,4 @@
-package progress_test
+package carrier_test
 
 import (
 	"errors"
@@ -9,14 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/appevents/appevents-go/internal/progress"
+	"github.com/appevents/appevents-go/internal/carrier"
 )
 
 type wrapper struct{ http.RoundTripper }
 
 // Each test is what a transport reports, one letter each: a connection is looked for, headers were written, the request
 // was written, or writing it failed.
-func TestWatch(t *testing.T) {
+func TestProgress(t *testing.T) {
 	t.Parallel()
 	reset := errors.New("reset")
 	for steps, want := range map[string]struct{ plain, wrapped bool }{
@@ -29,7 +29,7 @@ func TestWatch(t *testing.T) {
 		"chfc":   {true, true},
 		"chfchw": {false, false},
 	} {
-		var w progress.Watch
+		var w carrier.Progress
 		trace := httptrace.ContextClientTrace(w.Context(t.Context()))
 		for _, step := range steps {
 			switch step {
@@ -48,9 +48,9 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-func TestWatch_OfATransportThatReportsNothing(t *testing.T) {
+func TestProgress_OfATransportThatReportsNothing(t *testing.T) {
 	t.Parallel()
-	var w progress.Watch
+	var w carrier.Progress
 	w.Context(t.Context())
 	require.False(t, w.Nothing(wrapper{}, errors.New("x")))
 	require.False(t, w.Nothing(wrapper{}, &net.OpError{Op: "read"}))

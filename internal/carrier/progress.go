@@ -1,5 +1,4 @@
-// Package progress watches how far an HTTP request got.
-package progress
+package carrier
 
 import (
 	"context"
@@ -11,9 +10,9 @@ import (
 	"sync/atomic"
 )
 
-// Watch is about one request; the zero value is ready. The transport reports on goroutines of its own, and after a
+// Progress is how far one request got; the zero value is ready. The transport reports on goroutines of its own, and after a
 // cancellation even later than the request's return; hence the atomics, and the rule that doubt counts as sent.
-type Watch struct {
+type Progress struct {
 	trace        httptrace.ClientTrace
 	watched      atomic.Bool // the transport reports progress: it is net/http, or wraps it
 	wroteHeaders atomic.Bool // the request began to leave
@@ -22,28 +21,28 @@ type Watch struct {
 }
 
 // Context returns the context to make the request with.
-func (w *Watch) Context(ctx context.Context) context.Context {
-	w.trace = httptrace.ClientTrace{
+func (p *Progress) Context(ctx context.Context) context.Context {
+	p.trace = httptrace.ClientTrace{
 		GetConn: func(string) {
-			if w.wroteHeaders.Load() && !w.writeFailed.Load() {
-				w.sentBefore.Store(true)
+			if p.wroteHeaders.Load() && !p.writeFailed.Load() {
+				p.sentBefore.Store(true)
 			}
-			w.watched.Store(true)
-			w.wroteHeaders.Store(false)
-			w.writeFailed.Store(false)
+			p.watched.Store(true)
+			p.wroteHeaders.Store(false)
+			p.writeFailed.Store(false)
 		},
-		WroteHeaders: func() { w.wroteHeaders.Store(true) },
-		WroteRequest: func(info httptrace.WroteRequestInfo) { w.writeFailed.Store(info.Err != nil) },
+		WroteHeaders: func() { p.wroteHeaders.Store(true) },
+		WroteRequest: func(info httptrace.WroteRequestInfo) { p.writeFailed.Store(info.Err != nil) },
 	}
-	return httptrace.WithClientTrace(ctx, &w.trace)
+	return httptrace.WithClientTrace(ctx, &p.trace)
 }
 
 // Nothing reports whether the server cannot have acted on the request, which failed with err.
-func (w *Watch) Nothing(transport http.RoundTripper, err error) bool {
-	if w.watched.Load() {
+func (p *Progress) Nothing(transport http.RoundTripper, err error) bool {
+	if p.watched.Load() {
 		// net/http repeats only what was not sent, so each connection starts afresh. A transport around it may not.
 		_, plain := transport.(*http.Transport)
-		return (plain || !w.sentBefore.Load()) && (!w.wroteHeaders.Load() || w.writeFailed.Load())
+		return (plain || !p.sentBefore.Load()) && (!p.wroteHeaders.Load() || p.writeFailed.Load())
 	}
 	// A transport of another make: believe it only where the error itself proves that no connection came about.
 	var (
