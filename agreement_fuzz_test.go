@@ -85,8 +85,7 @@ func (c *choices) event() appevents.Event {
 		p.Contents = append(p.Contents, appevents.Content{ID: c.text(), Quantity: c.n(4) - 1, ItemPrice: c.number()})
 	}
 	for range c.n(3) {
-		// Alone, one that begins with a bracket reads as a list.
-		p.ContentIDs = append(p.ContentIDs, strings.TrimLeft(c.text(), "["))
+		p.ContentIDs = append(p.ContentIDs, c.one("[1]", "[", c.text()))
 	}
 	for range c.n(4) {
 		if p.Custom == nil {

@@ -85,6 +85,9 @@ func FuzzEncodeEvent(f *testing.F) {
 		case has(6):
 			p.ContentIDs = []string{id}
 			put(ParamContentID, id)
+			if strings.HasPrefix(strings.TrimLeft(id, " \t\r\n"), "[") { // it would read as a list
+				want[ParamContentID] = []any{id}
+			}
 		}
 		float := math.Float64frombits(bits)
 		p.Custom = map[string]any{key: custom, "n1": bits, "n2": float, "n3": float32(float), "n4": has(7)}

@@ -51,6 +51,8 @@ func TestEvent_OnTheWire(t *testing.T) {
 		{"text that JSON escapes", appevents.Event{Name: "visit", ID: "\"\\\n\u2028<&>😊"}, `{"_eventName":"visit","event_id":"\"\\\n\u2028<&>😊"}`},
 
 		{"one product ID is text", withParams(appevents.Params{ContentIDs: []string{"1234"}}), `{"_eventName":"visit","fb_content_id":"1234"}`},
+		{"one that reads as a list is in one", withParams(appevents.Params{ContentIDs: []string{"[5"}}), `{"_eventName":"visit","fb_content_id":"[\"[5\"]"}`},
+		{"after white space too", withParams(appevents.Params{ContentIDs: []string{"\t[]"}}), `{"_eventName":"visit","fb_content_id":"[\"\\t[]\"]"}`},
 		{"several are a list in text", withParams(appevents.Params{ContentIDs: []string{"1234", "5678"}}), `{"_eventName":"visit","fb_content_id":"[\"1234\",\"5678\"]"}`},
 		{"product IDs of any text", withParams(appevents.Params{ContentIDs: []string{"a\"b", `c\d`, "é\n", "\x7f"}}), `{"_eventName":"visit","fb_content_id":"[\"a\\\"b\",\"c\\\\d\",\"é\\n\",\"` + "\x7f" + `\"]"}`},
 		{"a quote in the only product ID", withParams(appevents.Params{ContentIDs: []string{`a"`}}), `{"_eventName":"visit","fb_content_id":"a\""}`},

@@ -11,7 +11,6 @@ import (
 const (
 	maxEvents     = 1000 // events of one call; the mobile SDKs never hold more
 	maxEventNames = 1000 // distinct event names of one app
-	maxParamsEach = 25   // parameters of one event
 	maxParamText  = 100  // characters of a parameter value
 	maxNameLength = 40
 )
@@ -78,7 +77,6 @@ func (i *inspection) appEvent(at string, n *node) {
 		i.problem(at+"."+n.twice, "twice", "the key occurs more than once")
 	}
 	e := Event{PageID: i.call.PageID, PSID: i.call.PSID, Params: map[string]any{}}
-	count := 0
 	for k, key := range n.keys {
 		v, field := &n.items[k], at+"."+key
 		switch key {
@@ -120,18 +118,12 @@ func (i *inspection) appEvent(at string, n *node) {
 			}
 			continue
 		default:
-			if !strings.HasPrefix(key, "_") {
-				count++
-			}
 			i.eventParam(field, key, v)
 		}
 		e.Params[key] = v.plain()
 	}
 	if !n.has("_eventName") {
 		i.refuse(100, 0, at+"._eventName", "required", "the event has no name")
-	}
-	if count > maxParamsEach {
-		i.problem(at, "too-many", fmt.Sprintf("more than %d parameters", maxParamsEach))
 	}
 	if e.Value != nil && valueIsPrice(e.Name) && n.str("fb_currency") == "" {
 		i.problem(at+".fb_currency", "required", "the value of this event is a price, so it needs a currency")

@@ -296,7 +296,9 @@ func (i *inspection) appData(at string, n *node, e *Event) {
 		i.refuse(100, 2804043, field+".extinfo", "required", "an app event needs extinfo as an array")
 		return
 	}
-	i.deviceInfo(field+".extinfo", items, func(field, rule, message string) {
-		i.refuse(100, 2804043, field, rule, message)
-	})
+	refuse := func(field, rule, message string) { i.refuse(100, 2804043, field, rule, message) }
+	deviceInfo(field+".extinfo", items, refuse)
+	if len(items) <= slotOSVersion || items[slotOSVersion].text == "" {
+		refuse(index(field+".extinfo", slotOSVersion), "required", "the OS version is required")
+	}
 }

@@ -250,6 +250,8 @@ func TestConversions_Checks(t *testing.T) {
 			[]string{at + ".app_data.extinfo required 100/2804043"}},
 		{"an app event with extinfo as text", conversions(app(flags + `"extinfo":"[]"`)),
 			[]string{at + ".app_data.extinfo required 100/2804043"}},
+		{"an app event with an OS version that is not set", conversions(app(flags + strings.Replace(info, `"14"`, `null`, 1))),
+			[]string{at + ".app_data.extinfo[4] required 100/2804043"}},
 		{"an app event without an OS version", conversions(app(flags + strings.Replace(info, `"14"`, `""`, 1))),
 			[]string{at + ".app_data.extinfo[4] required 100/2804043"}},
 		{"an app event with a bad member", conversions(app(flags + info + `,"url_schemes":"fb1","vendor_id":1,"x":1`)),

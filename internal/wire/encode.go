@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 	"unsafe"
@@ -291,9 +292,10 @@ func AppendTexts(dst []byte, texts []string) []byte {
 	return append(dst, ']')
 }
 
-// appendTextsInText writes one text as a JSON string, several as a JSON array in a JSON string.
+// appendTextsInText writes one text as a JSON string, several as a JSON array in a JSON string. One that would read as
+// an array stands in one of its own.
 func appendTextsInText(dst []byte, texts []string) []byte {
-	if len(texts) == 1 {
+	if len(texts) == 1 && !strings.HasPrefix(strings.TrimLeft(texts[0], " \t\r\n"), "[") {
 		return jsonscan.AppendString(dst, texts[0])
 	}
 	dst = append(dst, `"[`...)
