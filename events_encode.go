@@ -22,7 +22,7 @@ func appendEvents(dst []byte, events []Event) []byte {
 // size is about how many bytes append writes: a buffer of that size seldom grows.
 func (e *Event) size() int {
 	q := &e.Params
-	return 256 + len(q.Description) + len(q.SearchString) + 64*len(q.Contents) + 24*len(q.ContentIDs) + 48*len(q.Custom)
+	return 192 + len(q.Description) + len(q.SearchString) + 64*len(q.Contents) + 24*len(q.ContentIDs) + 48*len(q.Custom)
 }
 
 // append writes the event as /activities and /page_activities take it. The event must be valid.

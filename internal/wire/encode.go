@@ -173,42 +173,58 @@ func (p *Plan[T]) IsZero(v *T) bool {
 }
 
 // AppendJSON writes what is set of v as members of a JSON object, each with a comma before it.
-func (p *Plan[T]) AppendJSON(dst []byte, v *T) []byte {
+func (p *Plan[T]) AppendJSON(dst []byte, v *T) []byte { return p.appendSet(dst, v, false) }
+
+// AppendNested writes what is set of v as an object inside a JSON string: its quotes and backslashes are escaped.
+// Fields must hold texts and numbers only.
+func (p *Plan[T]) AppendNested(dst []byte, v *T) []byte {
+	return CloseObject(p.appendSet(dst, v, true), len(dst))
+}
+
+func (p *Plan[T]) appendSet(dst []byte, v *T, nested bool) []byte {
 	p.prepare()
+	appendText := jsonscan.AppendString
+	if nested {
+		appendText = appendNested
+	}
 	for i := range p.steps {
 		s := &p.steps[i]
 		at := s.field(unsafe.Pointer(v)) //nolint:gosec // see field
+		key := s.key
+		if nested {
+			key = s.nested
+		}
 		switch s.kind {
 		case Text:
 			if text := *(*string)(at); text != "" {
-				dst = jsonscan.AppendString(append(dst, s.key...), text)
+				dst = appendText(append(dst, key...), text)
 			}
 		case Int:
 			if n := *(*int)(at); n != 0 {
-				dst = strconv.AppendInt(append(dst, s.key...), int64(n), 10)
+				dst = strconv.AppendInt(append(dst, key...), int64(n), 10)
 			}
 		case Bool:
 			if *(*bool)(at) {
-				dst = append(append(dst, s.key...), '1')
+				dst = append(append(dst, key...), '1')
 			}
 		case Float:
 			if f := *(*float64)(at); f != 0 {
-				dst = jsonscan.AppendFloat(append(dst, s.key...), f)
+				dst = jsonscan.AppendFloat(append(dst, key...), f)
 			}
 		case Amount:
 			if f := *(**float64)(at); f != nil {
-				dst = jsonscan.AppendFloat(append(dst, s.key...), *f)
+				dst = jsonscan.AppendFloat(append(dst, key...), *f)
 			}
 		case Time:
 			if t := (*time.Time)(at); !t.IsZero() {
-				dst = strconv.AppendInt(append(dst, s.key...), t.Unix(), 10)
+				dst = strconv.AppendInt(append(dst, key...), t.Unix(), 10)
 			}
 		default:
 			if s.pointer && *(*unsafe.Pointer)(at) == nil {
 				continue
 			}
 			if m := (Value{&p.members[i], at}); m.always || m.Set() {
-				dst = m.appendJSON(append(dst, s.key...))
+				dst = m.appendJSON(append(dst, key...))
 			}
 		}
 	}
@@ -306,23 +322,6 @@ func appendTextsInText(dst []byte, texts []string) []byte {
 		dst = appendNested(dst, text)
 	}
 	return append(dst, `]"`...)
-}
-
-// AppendNested writes what is set of v as an object inside a JSON string: its quotes and backslashes are escaped.
-// Fields must hold texts and numbers only.
-func (p *Plan[T]) AppendNested(dst []byte, v *T) []byte {
-	open := len(dst)
-	for i := range p.Members() {
-		if m := p.Value(v, i); m.Set() {
-			dst = append(dst, m.nested...)
-			if m.Kind == Text {
-				dst = appendNested(dst, m.Text())
-			} else {
-				dst = m.appendJSON(dst)
-			}
-		}
-	}
-	return CloseObject(dst, open)
 }
 
 // appendNested writes a text as a JSON string inside a JSON string.
