@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"os"
@@ -30,8 +31,10 @@ const (
 	coreSuccess = `{"success":true}`
 )
 
-// TestMain fails the run when a goroutine of this module, or a connection it opened, outlives the tests.
+// TestMain fails the run when a goroutine of this module, or a connection it opened, outlives the tests. Servers that
+// speak unasked make net/http write to the standard logger, once for each: that is not what the tests look at.
 func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard)
 	code := m.Run()
 	if code == 0 {
 		if left := leftovers(5 * time.Second); left != "" {

@@ -1,3 +1,5 @@
+// Tests of conversions.go, conversions_validate.go and conversions_encode.go.
+
 package appevents_test
 
 import (

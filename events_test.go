@@ -1,3 +1,5 @@
+// Tests of events.go and events_encode.go. Those of events_validate.go and custom.go are in rules_test.go.
+
 package appevents_test
 
 import (

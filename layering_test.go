@@ -177,3 +177,28 @@ func TestCircles(t *testing.T) {
 	require.Equal(t, [][]string{{"a", "b", "c"}}, circles(graph("ab", "bc", "ca", "ad", "ea")))
 	require.Equal(t, [][]string{{"c", "d"}, {"a", "b"}}, circles(graph("ab", "ba", "bc", "cd", "dc")))
 }
+
+// A reader finds what tests a file beside it, or by its name in another test file.
+func TestFiles_AreTested(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	var code []string
+	var tests strings.Builder
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			code = append(code, file)
+			continue
+		}
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		tests.Write(text)
+	}
+	for _, file := range code {
+		name := strings.TrimSuffix(file, ".go")
+		beside := slices.Contains(files, name+"_test.go") || slices.Contains(files, name+"_internal_test.go")
+		if file != "doc.go" && !beside && !strings.Contains(tests.String(), " "+file) {
+			t.Errorf("%s has no test file, and none names it", file)
+		}
+	}
+}

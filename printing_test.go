@@ -120,7 +120,7 @@ func TestPrinting(t *testing.T) {
 		}),
 		ShownUnasked: map[string]string{
 			"UserData":      "documented in SECURITY.md: its fields are the caller's own, plain texts",
-			"WebhookConfig": "documented in SECURITY.md: its fields are the caller's own, plain texts",
+			"WebhookConfig": "likewise; its methods cover everything else, JSON included",
 		},
 		Encoded: map[string]string{
 			"UserData": "documented there: encoders that read exported fields, such as gob, see plain values",

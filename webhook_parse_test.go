@@ -1,3 +1,5 @@
+// Tests of webhook_parse.go, and of the keys of webhook_seen.go.
+
 package appevents_test
 
 import (

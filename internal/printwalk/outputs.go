@@ -83,7 +83,7 @@ func outputsOf(v reflect.Value) []output {
 	show("in an error", false, fewVerbs, &heldError{Public: pointer})
 	show("in a wrapped error", false, fewVerbs, fmt.Errorf("wrapped: %w", &heldError{Public: pointer}))
 	show("in an unexported field", true, verbs(), holder{private: value})
-	show("in an unexported field, by pointer", true, verbs(), &holder{private: pointer})
+	show("in an unexported field, by pointer", true, fewVerbs, &holder{private: pointer})
 	show("in an unexported field of an error", true, fewVerbs, heldError{private: pointer})
 	if err, ok := pointer.(error); ok {
 		show("as a wrapped error", false, fewVerbs, fmt.Errorf("wrapped: %w", err))
