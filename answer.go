@@ -38,8 +38,8 @@ type Response struct {
 	Version          string `json:"version,omitzero"`
 }
 
-// Drifted reports whether another Graph version answered than was asked for, which Graph does without an error when a
-// version has expired.
+// Drifted reports whether Graph answered with another version than the one asked for. It does so without an error when
+// a version has expired.
 func (r Response) Drifted() bool { return r.Version != "" && r.Version != r.RequestedVersion }
 
 // unusable returns the error of an answer that reports success but lacks what it must hold.
@@ -170,7 +170,7 @@ func (e *GraphError) redact(secrets []string) {
 }
 
 // readEnvelope fills e from the "error" value of an answer, of which every member may be missing or of another kind
-// than documented; ok is false when the value is no envelope. The older batch form, a bare number beside
+// than documented; ok is false when the value is not an envelope. The older batch form, a bare number beside
 // error_description, is read too.
 func (e *GraphError) readEnvelope(value json.RawMessage, description string) (ok bool) {
 	if code, err := strconv.Atoi(string(value)); err == nil {

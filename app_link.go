@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// AppLinkQuery names the fresh installation that [Client.DeferredAppLink] is about. It is a look-up and no event, so it
+// AppLinkQuery names the fresh installation that [Client.DeferredAppLink] is about. It is a look-up, not an event, so it
 // is not a [Call]: nothing is gained by storing it.
 //
 // https://developers.facebook.com/docs/graph-api/reference/application/activities/
@@ -41,7 +41,7 @@ var opDeferredAppLink = declare(operation{name: "look up deferred app link", per
 // that led to the installation, which the app could not follow before it was there. Ask once, on the first start.
 //
 // The link is in Claim.AppLinkURL, with AppLinkArgs and AppLinkClass. Claim is nil, or its AppLinkURL empty, when no
-// link is waiting, which is how it usually is. Tokens and errors are as in [Client.LogActivity].
+// link is waiting, which is the usual case. Tokens and errors are as in [Client.LogActivity].
 func (c *Client) DeferredAppLink(ctx context.Context, q AppLinkQuery) (*ActivityResult, error) {
 	return c.sendOne(ctx, opDeferredAppLink, q.call())
 }

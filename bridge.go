@@ -32,7 +32,7 @@ func (b bridged) TokenFingerprint(ctx context.Context, call any) (string, error)
 	}
 	c, ok := call.(Call)
 	if !ok {
-		return "", fmt.Errorf("appevents: %T is no Call", call)
+		return "", fmt.Errorf("appevents: %T is not a Call", call)
 	}
 	return b.client.signer.fingerprint(ctx, c.Scope())
 }

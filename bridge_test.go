@@ -59,5 +59,5 @@ func TestBridge_RefusesWhatItCannotAsk(t *testing.T) {
 		require.ErrorAs(t, err, &config)
 	}
 	_, err := bridge.Of(mustClient(t)).TokenFingerprint(t.Context(), "call")
-	require.EqualError(t, err, "appevents: string is no Call")
+	require.EqualError(t, err, "appevents: string is not a Call")
 }

@@ -204,7 +204,7 @@ func (n EventName) conversion() ConversionName {
 	return ConversionName(n)
 }
 
-// spellings are the ways to write a standard event, each without what lettersOf drops.
+// spellings are the ways to write a standard event, each without what names.Letters drops.
 var spellings = sync.OnceValue(func() map[string]EventName {
 	all := map[string]EventName{"lead": EventLeadSubmitted}
 	for _, e := range standardEvents {

@@ -62,7 +62,8 @@ const (
 // errTooMany is a row or a part of one with too many members.
 var errTooMany = errors.New("too many members")
 
-// UnmarshalJSON reads a row. A number that is none is an error; a text of another kind stays empty.
+// UnmarshalJSON reads a row. Anything but a number where one belongs is an error; anything but a text
+// stays empty.
 func (r *InsightsRow) UnmarshalJSON(data []byte) error {
 	if loose.HasMore(data, jsonscan.Object, maxColumns) {
 		return errTooMany
@@ -255,7 +256,7 @@ func (d Decimal) plain() Decimal {
 // IsZero reports whether the number is 0, whatever it looks like.
 func (d Decimal) IsZero() bool { return d.rat().Sign() == 0 }
 
-// Int64 returns the number as an integer; ok is false when it is none, or too large.
+// Int64 returns the number as an integer; ok is false when it is not one, or too large.
 func (d Decimal) Int64() (n int64, ok bool) {
 	r := d.rat()
 	if !r.IsInt() || !r.Num().IsInt64() {
@@ -280,7 +281,7 @@ func (d Decimal) decimals() int {
 	return len(fraction)
 }
 
-// rat is the number; a text that is none, which only the caller can have made, counts as 0.
+// rat is the number; a text that is not one, which only the caller can have made, counts as 0.
 func (d Decimal) rat() *big.Rat {
 	r := new(big.Rat)
 	if validDecimal(string(d)) {

@@ -31,10 +31,10 @@ const (
 
 // What a [Webhook] tells OnError besides the errors of a [Verifier], of [ParseWebhook], of events and of functions.
 var (
-	// ErrBadHandshake means a verification request had another verify token, or was none.
+	// ErrBadHandshake means that a verification request was malformed or had the wrong verify token.
 	ErrBadHandshake = errors.New("appevents: webhook verification request refused")
 
-	// ErrWebhookBody means the body could not be read, is larger than WebhookConfig.MaxBody, or is compressed or no
+	// ErrWebhookBody means the body could not be read, is larger than WebhookConfig.MaxBody, is compressed, or is not
 	// JSON.
 	ErrWebhookBody = errors.New("appevents: webhook body not read")
 
@@ -77,8 +77,8 @@ type WebhookConfig struct {
 	// AcceptSHA1 also takes the older signature header; see [Verifier.AcceptSHA1].
 	AcceptSHA1 bool
 
-	// IsPermanent says of an error of a function that it would come back every time. It is reported, and the event
-	// counts as handled, because Meta would send the same webhook again for an hour and then unsubscribe the endpoint.
+	// IsPermanent reports whether an error of a function would come back every time. Such an error is reported, and the
+	// event counts as handled, because Meta would send the same webhook again for an hour and then unsubscribe the endpoint.
 	// nil means the package's own [IsPermanent]; a function that returns false makes every error ask for a repetition.
 	IsPermanent func(error) bool
 
@@ -123,7 +123,7 @@ func (c WebhookConfig) MarshalText() ([]byte, error) { return []byte(c.String())
 // Meta repeats a delivery that was not answered with 200 within 5 seconds, and unsubscribes an endpoint that keeps
 // failing for an hour. So hand slow work to a queue and return. After a 500 all events of the delivery come again,
 // also those that were handled: [WebhookEvent.DedupeKey] tells them, and WebhookConfig.DedupeWindow can skip them.
-// What no repetition would change is answered with 200 and reported: a genuine body that is no webhook, and an error of
+// What no repetition would change is answered with 200 and reported: a genuine body that is not a webhook, and an error of
 // a function that is permanent (see WebhookConfig.IsPermanent).
 //
 // A Webhook is safe for concurrent use. A nil or zero Webhook answers every request with 500.

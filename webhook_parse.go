@@ -10,7 +10,7 @@ import (
 	"github.com/appevents/appevents-go/internal/jsonscan"
 )
 
-// ErrNotWebhook is wrapped by the error of [ParseWebhook] for a body that is no webhook envelope.
+// ErrNotWebhook is wrapped by the error of [ParseWebhook] for a body that is not a webhook envelope.
 var ErrNotWebhook = errors.New("appevents: not a webhook envelope")
 
 // Payload is the parsed body of one webhook.

@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// Progress is how far one request got; the zero value is ready. The transport reports on goroutines of its own, and after a
-// cancellation even later than the request's return; hence the atomics, and the rule that doubt counts as sent.
+// Progress is how far one request got; the zero value is ready. The transport reports on goroutines of its own, and
+// after a cancellation even later than the request's return; hence the atomics, and the rule that doubt counts as sent.
 type Progress struct {
 	trace        httptrace.ClientTrace
 	watched      atomic.Bool // the transport reports progress: it is net/http, or wraps it
