@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// AppLinkQuery names the fresh installation that [Client.DeferredAppLink] is about. It is a look-up, not an event, so it
-// is not a [Call]: nothing is gained by storing it.
+// AppLinkQuery names the fresh installation that [Client.DeferredAppLink] is about. It is a look-up, not an event, so
+// it is not a [Call]: nothing is gained by storing it.
 //
 // https://developers.facebook.com/docs/graph-api/reference/application/activities/
 type AppLinkQuery struct {

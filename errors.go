@@ -228,9 +228,9 @@ func (e *CallError) Is(target error) bool {
 }
 
 // GraphError is a call that was answered with anything but success: Graph's error envelope, {"success":false}, or a
-// body that is not an answer at all (an HTML gateway page, an empty, truncated or false body). The fields hold what Graph
-// sent; those it left out are zero. Match it with the sentinels (see [ErrAuth] and its neighbours) or read the fields
-// through [errors.As].
+// body that is not an answer at all (an HTML gateway page, an empty, truncated or false body). The fields hold what
+// Graph sent; those it left out are zero. Match it with the sentinels (see [ErrAuth] and its neighbours) or read the
+// fields through [errors.As].
 //
 // https://developers.facebook.com/docs/graph-api/guides/error-handling
 type GraphError struct {

@@ -56,8 +56,8 @@ type Params struct {
 	// Contents are the products, with quantities. They are always sent as valid JSON text.
 	Contents []Content `json:"fb_content,omitzero" label:"Products"`
 
-	// ContentIDs are the EAN or another ID of each product. One is sent as text, several as a
-	// JSON array in text; so is one that would read as an array.
+	// ContentIDs are the EAN or another ID of each product. One is sent as text, several as a JSON array in text; so is
+	// one that would read as an array.
 	ContentIDs []string `json:"fb_content_id,omitzero" wire:",text" label:"Product IDs"`
 
 	// ContentType says what the products are.

@@ -78,8 +78,9 @@ type WebhookConfig struct {
 	AcceptSHA1 bool
 
 	// IsPermanent reports whether an error of a function would come back every time. Such an error is reported, and the
-	// event counts as handled, because Meta would send the same webhook again for an hour and then unsubscribe the endpoint.
-	// nil means the package's own [IsPermanent]; a function that returns false makes every error ask for a repetition.
+	// event counts as handled, because Meta would send the same webhook again for an hour and then unsubscribe the
+	// endpoint. nil means the package's own [IsPermanent]; a function that returns false makes every error ask for a
+	// repetition.
 	IsPermanent func(error) bool
 
 	// Logger is told everything that goes wrong: refused requests and which check failed, events that were partly
@@ -121,10 +122,10 @@ func (c WebhookConfig) MarshalText() ([]byte, error) { return []byte(c.String())
 //	500  a function failed, panicked, or time ran out; or the Webhook was not made by NewWebhook
 //
 // Meta repeats a delivery that was not answered with 200 within 5 seconds, and unsubscribes an endpoint that keeps
-// failing for an hour. So hand slow work to a queue and return. After a 500 all events of the delivery come again,
-// also those that were handled: [WebhookEvent.DedupeKey] tells them, and WebhookConfig.DedupeWindow can skip them.
-// What no repetition would change is answered with 200 and reported: a genuine body that is not a webhook, and an error of
-// a function that is permanent (see WebhookConfig.IsPermanent).
+// failing for an hour. So hand slow work to a queue and return. After a 500 all events of the delivery come again, also
+// those that were handled: [WebhookEvent.DedupeKey] tells them, and WebhookConfig.DedupeWindow can skip them. What no
+// repetition would change is answered with 200 and reported: a genuine body that is not a webhook, and an error of a
+// function that is permanent (see WebhookConfig.IsPermanent).
 //
 // A Webhook is safe for concurrent use. A nil or zero Webhook answers every request with 500.
 //

@@ -163,8 +163,8 @@ func (d *eventDispatcher) permanent(err error) (yes bool) {
 
 // IsPermanent reports whether an error of this package would come back however often the same call is repeated: a
 // [*ValidationError], or a refusal by Graph ([OutcomeRefused]) for another reason than [ErrThrottled], [ErrTransient],
-// [ErrAuth] or trouble of the server itself. An error that joins others is permanent when all of them are. It is what a
-// [Webhook] goes by: see WebhookConfig.IsPermanent.
+// [ErrAuth] or trouble of the server itself. An error that wraps several others, joined or with two %w, is permanent
+// when all of them are. It is what a [Webhook] goes by: see WebhookConfig.IsPermanent.
 func IsPermanent(err error) bool {
 	switch e := err.(type) { //nolint:errorlint // it walks the tree itself: each branch has to be permanent
 	case *ValidationError:
