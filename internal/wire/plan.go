@@ -22,10 +22,8 @@
 // # Why unsafe
 //
 // Fields are read at the offsets that package reflect found, by the type it found there; each place that does so is in
-// encode.go and parse.go. An accessor for each field would name it a second time. Reading the fields of an event with
-// package reflect instead costs little more, but it makes what is encoded escape to the heap where a field has its
-// Encoder. BenchmarkEncodePurchase of the root package shows what encoding costs; the tests also pass with
-// -gcflags=all=-d=checkptr.
+// encode.go and parse.go. An accessor for each field would name it a second time; BenchmarkEncodePurchase of the root
+// package shows what encoding costs. The tests also pass with -gcflags=all=-d=checkptr.
 package wire
 
 import (
