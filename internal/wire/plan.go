@@ -22,8 +22,9 @@
 // # Why unsafe
 //
 // Fields are read at the offsets that package reflect found, by the type it found there; each place that does so is in
-// encode.go and parse.go. An accessor for each field would name it a second time; BenchmarkEncodePurchase of the root
-// package shows what encoding costs. The tests also pass with -gcflags=all=-d=checkptr.
+// encode.go and parse.go. Accessors would name each field a second time, and with package reflect throughout an event
+// took a third longer to encode, by BenchmarkEncodePurchase of the root package. The tests also pass with
+// -gcflags=all=-d=checkptr.
 package wire
 
 import (
