@@ -199,10 +199,28 @@ func (h *hand) observe(n *node, usage appevents.Usage, now time.Time) {
 	pacer := h.pacers[edge == laneConversions] // limits of Marketing API calls are apart from the others
 	scope := appevents.Scope{Kind: appevents.ScopePage, ID: appevents.ID(object)}
 	pacer.Observe(context.Background(), appevents.CallInfo{Scope: scope, Usage: usage})
-	n.pace.suggest(pacer.Delay(scope.ID), now)
-	if n.edge != nil {
-		n.edge.pace.suggest(pacer.Delay(""), now)
+	app, own := pacer.Delay(""), pacer.Delay(scope.ID)
+	if own == app || usageOf(usage, scope.ID) == 0 {
+		own = 0 // it is the app's limit that comes near, or none
 	}
+	if usage.App.Max() == 0 {
+		app = 0
+	}
+	n.pace.suggest(own, now)
+	if n.edge != nil {
+		n.edge.pace.suggest(app, now)
+	}
+}
+
+// usageOf is how much of its own limits a Page or dataset has used, in percent.
+func usageOf(usage appevents.Usage, object appevents.ID) float64 {
+	percent := usage.Page.Max()
+	for _, b := range usage.Business {
+		if b.ID == object {
+			percent = max(percent, b.Max(), 100*min(1, b.RegainAccess.Seconds()))
+		}
+	}
+	return percent
 }
 
 // alarm says when a lane is to be looked at again.
