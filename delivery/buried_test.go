@@ -138,6 +138,8 @@ func TestResubmit_KeepsTheKey(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := newBench(t, setup{})
 		b.graph.Inject(graphtest.Error(100, 0))
+		item, err := b.Item("key", activity(901, 7, "a"))
+		require.NoError(t, err)
 		b.submit("key", activity(901, 7, "a"))
 		b.drain()
 		require.NoError(t, b.Resubmit(t.Context(), b.list()[0].ID, nil))
@@ -146,7 +148,7 @@ func TestResubmit_KeepsTheKey(t *testing.T) {
 		leases, err := b.queue.Lease(t.Context(), 10, nil)
 		require.NoError(t, err)
 		require.Len(t, leases, 1)
-		require.Equal(t, delivery.KeyOf("key"), leases[0].Key)
+		require.Equal(t, item.Key, leases[0].Key)
 	})
 }
 

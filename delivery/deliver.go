@@ -101,7 +101,7 @@ func (j *job) screen(now time.Time) (calls []appevents.Call, aside []conclusion)
 				Lease: l, Verdict: Bury, Reason: reason, Error: errorText(err),
 			}})
 		}
-		if expired(l, now) {
+		if j.hand.expired(l, now) {
 			bury(ReasonExpired, nil)
 			continue
 		}
@@ -233,7 +233,7 @@ func (j *job) result() *result {
 func (j *job) finish() {
 	now, random := time.Now(), jitter()
 	c, back := j.hand.done(j.batch, j.result(), now)
-	until := j.tell(c, now)
+	j.tell(c, now)
 	for _, b := range back {
 		j.giveBack(b)
 	}
@@ -244,19 +244,18 @@ func (j *job) finish() {
 		for hi < len(j.fates) && j.load.owners[hi] == i {
 			hi++
 		}
-		list[i] = j.conclusion(i, lo, hi, now, until, random)
+		list[i] = j.conclusion(i, lo, hi, now, random)
 		lo = hi
 	}
 	j.conclude(list)
 	j.hand.settled(j.batch.node, j.batch.leases)
 }
 
-// tell tells the queue and the log what changed about lanes. It returns until when the longest wait of them lasts.
-func (r *run) tell(c change, now time.Time) (until time.Time) {
+// tell tells the queue and the log what changed about lanes.
+func (r *run) tell(c change, now time.Time) {
 	for _, n := range c.stopped {
 		s := r.hand.look(n, now)
 		if s.hold != classNone {
-			until = latest(until, s.until)
 			r.pause(n)
 		}
 		if s.hold == classNone && !s.opened.Equal(now) {
@@ -276,11 +275,10 @@ func (r *run) tell(c change, now time.Time) (until time.Time) {
 		r.pause(n)
 		r.log(slog.LevelInfo, "delivery: lane goes again", slog.String("lane", n.name))
 	}
-	return until
 }
 
 // conclusion says what becomes of the n-th call, whose events are those from lo to hi.
-func (j *job) conclusion(n, lo, hi int, now, until time.Time, random float64) conclusion {
+func (j *job) conclusion(n, lo, hi int, now time.Time, random float64) conclusion {
 	l := j.leases[n]
 	c := conclusion{Settlement: Settlement{Lease: l, Verdict: Done}, tried: true}
 	if lo == hi && j.class == classNone {
@@ -320,7 +318,7 @@ func (j *job) conclusion(n, lo, hi int, now, until time.Time, random float64) co
 	case failed != nil && j.hand.strike(l, class):
 		c.Verdict, c.Reason, c.err = Bury, ReasonPanicked, failed
 	case failed != nil:
-		c.Verdict, c.At, c.err = Retry, j.retryAt(l, class, now, until, random), failed
+		c.Verdict, c.At, c.err = Retry, j.retryAt(l, class, now, random), failed
 	case !waiting:
 		c.Verdict, c.Reason, c.err = Bury, ReasonRefused, refused
 		if !current {
@@ -346,25 +344,21 @@ func (j *job) conclusion(n, lo, hi int, now, until time.Time, random float64) co
 	return c
 }
 
-// retryAt is when a call that failed is due again. Its lane may wait for longer.
-func (j *job) retryAt(l *Lease, c class, now, until time.Time, random float64) time.Time {
+// retryAt is when a call that failed is due again: the zero time when it waits for nothing but its lane, and goes as soon
+// as that does, be it because a person says so. The next probe will be another call, if there is one; see hand.add.
+func (j *job) retryAt(l *Lease, c class, now time.Time, random float64) time.Time {
 	switch {
-	case j.requests.Err() != nil || c == classToken:
+	case j.requests.Err() != nil, c == classToken, c == classThrottled, c == classPolicy:
 		return time.Time{}
-	case c == classThrottled || c == classPolicy:
-		return until
 	}
-	// When the lane waits, the next probe had better be another call, in case this one is to blame. If there is no other,
+	// When the lane is open, the next probe had better be another call, in case this one is to blame. If there is no other,
 	// it should not be long until this one is due.
 	longest := j.maxDelay
 	switch s := j.hand.look(j.batch.node, now); {
 	case s.hold != classNone:
-		return latest(s.until, now).Add(lastProbe)
+		return time.Time{}
 	case s.open && l.Attempts < patience:
 		longest = min(longest, max(j.minDelay, 2*lastProbe))
 	}
 	return now.Add(backoff(j.minDelay, longest, l.Attempts+1, random))
 }
-
-// expired reports whether a call is of no use any more.
-func expired(l *Lease, now time.Time) bool { return !l.Expires.IsZero() && !now.Before(l.Expires) }

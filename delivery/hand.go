@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -41,6 +42,7 @@ type hand struct {
 	perBody int     // how many bytes a call had lately, at least 1
 	health  *health
 	strikes strikes
+	ages    ages
 	alarms  alarms
 	tidied  time.Time
 	alarm   chan struct{} // tells that the next alarm is earlier than before
@@ -90,6 +92,7 @@ func newHand(workers, maxEvents int, f *figures) *hand {
 		workers: workers, maxEvents: maxEvents, floor: max(minLease, 2*workers), figures: f,
 		open: make(map[Group]*batch), perCall: 1, perBody: MaxBody, health: newHealth(workers, jitter),
 		alarm: make(chan struct{}, 1), strikes: make(strikes),
+		ages:   ages{began: time.Now(), early: make(map[Key]time.Time)},
 		pacers: map[bool]*appevents.Pacer{false: appevents.NewPacer(), true: appevents.NewPacer()},
 	}
 	h.changed.L = &h.mu
@@ -148,6 +151,7 @@ func (h *hand) add(leases []*Lease, now time.Time) (back []*Lease) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	batches, bytes := 0, 0
+	h.fewestFirst(leases)
 	for _, l := range leases {
 		bytes += len(l.Body)
 		b := h.open[l.Group]
@@ -175,6 +179,14 @@ func (h *hand) add(leases []*Lease, now time.Time) (back []*Lease) {
 	}
 	h.moved(now)
 	return back
+}
+
+// fewestFirst puts the calls first that failed least, where a single one is to find out whether its lane goes again: a bad
+// call must not be every probe.
+func (h *hand) fewestFirst(leases []*Lease) {
+	if slices.ContainsFunc(leases, func(l *Lease) bool { return l.Attempts > 0 && h.health.node(l.Lane).probes() }) {
+		slices.SortStableFunc(leases, func(a, b *Lease) int { return cmp.Compare(a.Attempts, b.Attempts) })
+	}
 }
 
 // limit is how many calls may travel with l. One that failed again and again is separated from the others step by step:

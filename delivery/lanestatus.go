@@ -60,7 +60,7 @@ func (d *Dispatcher) Lanes(ctx context.Context) ([]LaneStatus, error) {
 			s = &LaneStatus{Lane: c.Lane, State: LaneOpen, Concurrency: firstLimit}
 			list[c.Lane] = s
 		}
-		s.Pending, s.Oldest = c.Pending, c.Oldest
+		s.Pending, s.Oldest = c.Pending, notAfter(c.Oldest, now)
 		switch {
 		case !c.PausedUntil.After(now):
 		case c.Manual:

@@ -1,7 +1,9 @@
 package delivery_test
 
 import (
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/appevents/appevents-go"
 	"github.com/appevents/appevents-go/delivery"
+	"github.com/appevents/appevents-go/graphtest"
 )
 
 func TestPauseLane_RefusesNonsense(t *testing.T) {
@@ -71,6 +74,91 @@ func TestPauseLane_HoldsALaneUntilItIsResumed(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What was tried before, and waits for its lane, goes with it.
+func TestResumeLane_LetsCallsGoThatWereSetAside(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]graphtest.Fault{
+		"permission": graphtest.MissingPermission, "limit": graphtest.ThrottleFor(20 * time.Hour),
+		"token": graphtest.Error(190, 0), "policy": graphtest.Error(368, 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T) {
+				var healed atomic.Bool
+				b := newBench(t, setup{graph: []graphtest.Option{graphtest.WithFaults(func(graphtest.Call) graphtest.Fault {
+					if healed.Load() {
+						return nil
+					}
+					return fault
+				})}})
+				b.submit("1", pageActivity(901, 7, "a"))
+				b.run()
+				after(25 * time.Hour) // its lane waits for an hour by now, or for longer
+				healed.Store(true)
+				require.NoError(t, b.ResumeLane(t.Context(), "page_activities/901"))
+				synctest.Wait()
+				require.Len(t, arrived(b.graph), 1)
+				b.stop()
+			})
+		})
+	}
+}
+
+// One call that no permission will ever be enough for does not keep the others of its lane waiting.
+func TestPermission_AnotherCallIsTheNextProbe(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		start := time.Now()
+		b := newBench(t, setup{graph: []graphtest.Option{graphtest.WithFaults(func(c graphtest.Call) graphtest.Fault {
+			if time.Since(start) < 30*time.Second || len(c.Events) > 0 && c.Events[0].ID == "bad" {
+				return graphtest.MissingPermission
+			}
+			return nil
+		})}})
+		b.submit("bad", pageActivity(901, 7, "bad"))
+		for n := range 5 {
+			b.submit(fmt.Sprint(n), pageActivity(901, 8+n, fmt.Sprint(n)))
+		}
+		b.run()
+		after(8 * time.Minute)
+		require.Len(t, arrived(b.graph), 5)
+		b.stop()
+	})
+}
+
+// An activity and a conversion of one webhook can share its key, and each of them counts once.
+func TestSubmit_AKeyIsOfAKindOfCall(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		b := newBench(t, setup{})
+		calls := []appevents.Call{
+			activity(901, 7, "a"), pageActivity(901, 7, "a"), conversions(5501, "a"), conversions(5502, "a"),
+			&appevents.Install{
+				Device:  appevents.Device{AdvertiserID: "bb1f6f92-0bd3-4d62-a2e5-8d2ac5a9a7c2"},
+				Consent: appevents.ConsentDenied,
+			},
+		}
+		for range 2 {
+			for _, call := range calls {
+				b.submit("key", call)
+			}
+		}
+		s := b.Stats()
+		require.EqualValues(t, len(calls), s.Pending)
+		require.EqualValues(t, len(calls), s.Duplicates)
+
+		old, err := b.Item("old", calls[0])
+		require.NoError(t, err)
+		old.Key, old.OldKey = delivery.KeyOf("old"), delivery.Key{} // as the version before stored it
+		_, err = b.queue.Put(t.Context(), old)
+		require.NoError(t, err)
+		for _, call := range calls {
+			b.submit("old", call)
+		}
+		require.EqualValues(t, 2*len(calls), b.Stats().Duplicates)
+	})
 }
 
 func TestItem_IsWhatSubmitStores(t *testing.T) {

@@ -165,7 +165,7 @@ func conversionFailures(failed []appevents.ConversionFailure, all []appevents.Co
 		if c == classContent && now.Sub(all[lo+f.Index].Time) >= maxConversionAge {
 			c = classExpired
 		}
-		if unsent(f.Err) {
+		if !f.Alone && unsent(f.Err) {
 			c = classStopped
 		} else if c.aboutLane() || c == classFinal {
 			cause = c

@@ -22,8 +22,8 @@ import (
 // A queue is safe for concurrent use. Its methods return [ErrClosed] once it is closed, and a blocked [Queue.Lease]
 // returns with it.
 type Queue interface {
-	// Put stores item and returns when it is durable. It returns false, and stores nothing, when an item with the same
-	// Key was stored within the queue's de-duplication window. An error that wraps [ErrFull] says that there is no
+	// Put stores item and returns when it is durable. It returns false, and stores nothing, when an item whose Key is
+	// this one's Key or OldKey was stored within the queue's de-duplication window. An error that wraps [ErrFull] says that there is no
 	// room. After any other error, and when ctx ended, the item may be stored: putting it again with the same Key is
 	// safe. Put keeps no reference to item.Body.
 	Put(ctx context.Context, item Item) (added bool, err error)
@@ -76,6 +76,10 @@ type Item struct {
 	// Key de-duplicates.
 	Key Key
 
+	// OldKey is what the version before this one stored in the place of Key; zero for none. Put takes an item for a
+	// duplicate also when this key is known, but does not remember it. Nothing else looks at it: it need not be stored.
+	OldKey Key
+
 	// Lane is what the call's limits belong to: "activities/901" for a conversation with the Page 901, "activities/app"
 	// for a call without a Page, "page_activities/901", or "events/5501" for the dataset 5501.
 	Lane string
@@ -101,6 +105,9 @@ func KeyOf(text string) Key {
 	sum := sha256.Sum256([]byte(text))
 	return Key(sum[:16])
 }
+
+// IsZero reports whether this is no key.
+func (k Key) IsZero() bool { return k == Key{} }
 
 // String returns the key in hexadecimal.
 func (k Key) String() string { return hex.EncodeToString(k[:]) }

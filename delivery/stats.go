@@ -71,7 +71,7 @@ func (d *Dispatcher) Stats() Stats {
 	if err == nil {
 		f.last = Stats{
 			Accepted: c.Stored + c.Duplicates, Delivered: c.Delivered, Buried: c.Buried, Duplicates: c.Duplicates,
-			Pending: c.Pending, Kept: c.Kept, Dropped: c.Dropped, PausedLanes: c.PausedLanes, Oldest: c.Oldest,
+			Pending: c.Pending, Kept: c.Kept, Dropped: c.Dropped, PausedLanes: c.PausedLanes, Oldest: notAfter(c.Oldest, time.Now()),
 			AsOf: time.Now(),
 		}
 	}

@@ -1,5 +1,7 @@
 package delivery
 
+import "time"
+
 // maxStruck bounds how many calls in doubt are remembered.
 const maxStruck = 1 << 16
 
@@ -51,16 +53,24 @@ func (h *hand) strike(l *Lease, c class) (panicked bool) {
 	return panicked
 }
 
-// acquit forgets what spoke against a call that is settled for good.
+// expired reports whether a call is of no use any more.
+func (h *hand) expired(l *Lease, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ages.expired(l, now, time.Since(h.ages.began))
+}
+
+// acquit forgets what is known about a call that is settled for good.
 func (h *hand) acquit(list []conclusion) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.strikes) == 0 {
+	if len(h.strikes) == 0 && len(h.ages.early) == 0 {
 		return
 	}
 	for i := range list {
 		if v := list[i].Verdict; v == Done || v == Bury {
 			delete(h.strikes, list[i].Lease.Key)
+			delete(h.ages.early, list[i].Lease.Key)
 		}
 	}
 }

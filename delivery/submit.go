@@ -11,9 +11,11 @@ import (
 )
 
 // Submit stores call for delivery and returns nil once it is durable: from then on it is delivered, or buried with a
-// reason. A call with the same key within the queue's de-duplication window was accepted before, and Submit returns nil
-// without storing it again: use [appevents.WebhookEvent.DedupeKey], followed by a word of your own when one webhook
-// leads to several calls. The key is required; only a digest of it is stored.
+// reason. A call of the same kind with the same key within the queue's de-duplication window was accepted before, and
+// Submit returns nil without storing it again: use [appevents.WebhookEvent.DedupeKey]. An [appevents.Activity], an
+// [appevents.PageActivity], an [appevents.Install] and the conversions of each dataset are kinds of their own, so one
+// webhook's key serves for one call of each; add a word of your own where it leads to several of a kind. The key is
+// required; only a digest of it is stored.
 //
 // The call is validated first and refused with its [*appevents.ValidationError]. It is stored without credentials, with
 // personal data as hashes, and events without a time get the present one, so that they keep it however late they are
@@ -41,8 +43,23 @@ func (d *Dispatcher) Item(key string, call appevents.Call) (Item, error) {
 	if err != nil {
 		return Item{}, err
 	}
-	item.Key = KeyOf(key)
+	item.Key, item.OldKey = keyOf(key, call), KeyOf(key)
 	return item, nil
+}
+
+// keyOf is the de-duplication key of a call: of its kind, and of the dataset where it has one. What comes first holds no
+// zero byte, so no two pairs are the same text.
+func keyOf(key string, call appevents.Call) Key {
+	kind := "install"
+	switch c := call.(type) {
+	case *appevents.Activity:
+		kind = "activity"
+	case *appevents.PageActivity:
+		kind = "page_activity"
+	case *appevents.ConversionCall:
+		kind = "conversions/" + string(c.DatasetID)
+	}
+	return KeyOf(kind + "\x00" + key)
 }
 
 func invalid(path, rule, message string) error {

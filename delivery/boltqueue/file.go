@@ -74,6 +74,9 @@ func openAgain(path string, maxSize int, clock *clock) (h *handle, a *audit, err
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, nil, fmt.Errorf("%w: %s", ErrLocked, path)
+	case errors.Is(err, fs.ErrNotExist) && !exists(filepath.Dir(path)):
+		return nil, nil, fmt.Errorf("boltqueue: open %s: the directory %s does not exist, and is not made: %w", path,
+			filepath.Dir(path), fs.ErrNotExist)
 	case err != nil:
 		return nil, nil, fmt.Errorf("boltqueue: open %s: %w", path, err)
 	}
@@ -250,6 +253,11 @@ func compact(db *bbolt.DB, path string) (replaced bool, err error) {
 		return false, err
 	}
 	return true, syncDir(path)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // syncDir makes the name of a file durable. Not every system can flush a directory; those that cannot need not.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -76,6 +77,15 @@ func TestOpen_SaysWhenAnotherProcessHasTheQueue(t *testing.T) {
 	require.NoError(t, in.Close())
 	require.NoError(t, cmd.Wait())
 	require.NoError(t, <-opened)
+}
+
+func TestOpen_NamesTheDirectoryThatIsMissing(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "var", "events")
+	_, err := boltqueue.Open(filepath.Join(dir, "events.db"))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "the directory "+dir+" does not exist, and is not made")
+	require.NoDirExists(t, dir)
 }
 
 func TestOpen_RefusesNonsense(t *testing.T) {

@@ -115,8 +115,26 @@ type keyChange struct {
 	cut     int                     // entries of the log that go
 }
 
-// remember adds a key. It reports whether that is known already.
-func (t *txn) remember(key delivery.Key) (known bool, err error) {
+// remember adds a key, unless it or the old one is known already, and reports that.
+func (t *txn) remember(key, old delivery.Key) (known bool, err error) {
+	c := &t.keys
+	if known, err := t.knows(key); known || err != nil {
+		return known, err
+	}
+	if !old.IsZero() {
+		if known, err := t.knows(old); known || err != nil {
+			return known, err
+		}
+	}
+	if c.fresh == nil {
+		c.fresh = make(map[delivery.Key]struct{})
+	}
+	c.fresh[key] = struct{}{}
+	return false, nil
+}
+
+// knows reports whether a key is remembered.
+func (t *txn) knows(key delivery.Key) (bool, error) {
 	c := &t.keys
 	if _, known := c.fresh[key]; known || c.keys.known(key, t.stamp-int64(c.keys.window)) {
 		return true, nil
@@ -131,10 +149,6 @@ func (t *txn) remember(key delivery.Key) (known bool, err error) {
 			return true, nil
 		}
 	}
-	if c.fresh == nil {
-		c.fresh = make(map[delivery.Key]struct{})
-	}
-	c.fresh[key] = struct{}{}
 	return false, nil
 }
 

@@ -171,7 +171,7 @@ func (t *txn) bucket(name []byte) *bbolt.Bucket {
 // put stores a record unless its key is known.
 func (t *txn) put(item *delivery.Item, d draft, once bool) (seq uint64, added bool, err error) {
 	if once {
-		known, err := t.remember(item.Key)
+		known, err := t.remember(item.Key, item.OldKey)
 		if err != nil {
 			return 0, false, err
 		}

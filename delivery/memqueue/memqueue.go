@@ -211,7 +211,7 @@ func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
 	for len(q.ages) > 0 && now.Sub(q.ages[0].put) >= q.window {
 		q.forgetOldest()
 	}
-	if _, known := q.keys[item.Key]; known {
+	if q.known(item.Key) || !item.OldKey.IsZero() && q.known(item.OldKey) {
 		q.counts.Duplicates++
 		return false, nil
 	}
@@ -226,6 +226,11 @@ func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
 	q.ages = append(q.ages, keyAge{key: item.Key, put: now})
 	q.add(item)
 	return true, nil
+}
+
+func (q *Queue) known(key delivery.Key) bool {
+	_, known := q.keys[key]
+	return known
 }
 
 // forgetOldest forgets the key that was put first.

@@ -213,9 +213,15 @@ func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
 	if q.full(ctx) {
 		return false, fmt.Errorf("natsqueue: %w: too many calls wait for later", delivery.ErrFull)
 	}
-	added, seq, err := q.store(ctx, item, data)
+	known, err := q.knows(ctx, item)
 	if err != nil {
 		return false, err
+	}
+	added, seq := false, uint64(0)
+	if !known {
+		if added, seq, err = q.store(ctx, item, data); err != nil {
+			return false, err
+		}
 	}
 	if !added {
 		q.mu.Lock()
@@ -226,6 +232,33 @@ func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
 	q.tell(token(item.Lane), seq)
 	return true, nil
 }
+
+// knows reports whether an older version stored this call. It sends a message that can never be stored, and whose ID the
+// server looks up before it finds that out: it expects a last message that there is not.
+func (q *Queue) knows(ctx context.Context, item delivery.Item) (known bool, err error) {
+	if item.OldKey.IsZero() {
+		return false, nil
+	}
+	never := jetstream.WithExpectLastMsgID("never")
+	if q.calls.CachedInfo().Config.Replicas > 1 { // a leader looks at this before it asks the others
+		never = jetstream.WithExpectLastSequence(maxPlace)
+	}
+	err = q.insist(ctx, func(ctx context.Context) error {
+		known = false
+		ack, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: q.callsSubject(item.Lane)}, never,
+			jetstream.WithMsgID(item.OldKey.String()), jetstream.WithRetryAttempts(0))
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok &&
+			(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == errCodeWrongLastMsgID) {
+			return nil
+		}
+		known = err == nil && ack.Duplicate
+		return err
+	})
+	return known, err
+}
+
+// errCodeWrongLastMsgID is the server's for a last message of another ID than expected.
+const errCodeWrongLastMsgID jetstream.ErrorCode = 10070
 
 // putHeader names one Put, so that its message can be told from those of others with the same key.
 const putHeader = "Appevents-Put"

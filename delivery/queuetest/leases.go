@@ -75,6 +75,50 @@ func duplicates(t *testing.T, b *bench) {
 	b.counted(delivery.Counts{Stored: 1, Delivered: 1, Duplicates: 3})
 }
 
+// withOld is an item of one kind, whose key another kind shared in an older version.
+func withOld(kind, key string) delivery.Item {
+	it := item("edge/1", 1)
+	it.Key, it.OldKey = delivery.KeyOf(kind+key), delivery.KeyOf(key)
+	return it
+}
+
+func oldKeys(t *testing.T, b *bench) {
+	old := item("edge/1", 1)
+	old.Key = delivery.KeyOf("a")
+	b.putItem(old)
+	for _, kind := range []string{"x", "y"} {
+		if added, err := b.Put(b.ctx, withOld(kind, "a")); added || err != nil {
+			t.Fatalf("Put of a key that an older version stored: added %v, error %v", added, err)
+		}
+	}
+	b.putItem(withOld("x", "b"))
+	b.putItem(withOld("y", "b")) // the old key is looked for, but not remembered
+	if added, err := b.Put(b.ctx, withOld("x", "b")); added || err != nil {
+		t.Fatalf("Put of a known key: added %v, error %v", added, err)
+	}
+	old.Key = delivery.KeyOf("b")
+	b.putItem(old)
+	b.counted(delivery.Counts{Stored: 4, Duplicates: 3, Pending: 4})
+}
+
+func oldKeyEnds(_ *testing.T, b *bench) {
+	old := item("edge/1", 1)
+	old.Key = delivery.KeyOf("a")
+	b.putItem(old)
+	tick := time.NewTicker(short / 10)
+	defer tick.Stop()
+	for {
+		added, err := b.Put(b.ctx, withOld("x", "a")) // ends with the context
+		if err != nil {
+			b.Fatalf("Put: %v", err)
+		}
+		if added {
+			return
+		}
+		<-tick.C
+	}
+}
+
 func concurrentDuplicates(t *testing.T, b *bench) {
 	var (
 		wg    sync.WaitGroup

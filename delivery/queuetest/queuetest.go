@@ -73,6 +73,8 @@ func Run(t *testing.T, e Engine) {
 		{"an item is durable without its bytes being kept", Settings{}, ownBytes},
 		{"a large item fits", Settings{}, large},
 		{"a key is accepted once", Settings{}, duplicates},
+		{"a key of an older version counts", Settings{}, oldKeys},
+		{"a key of an older version is accepted again after the window", Settings{Window: short}, oldKeyEnds},
 		{"a key is accepted once by many at a time", Settings{}, concurrentDuplicates},
 		{"a key is accepted again after the window", Settings{Window: short}, windowEnds},
 		{"a lease waits for an item", Settings{}, leaseWaits},
