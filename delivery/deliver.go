@@ -344,15 +344,16 @@ func (j *job) conclusion(n, lo, hi int, now time.Time, random float64) conclusio
 	return c
 }
 
-// retryAt is when a call that failed is due again: the zero time when it waits for nothing but its lane, and goes as soon
-// as that does, be it because a person says so. The next probe will be another call, if there is one; see hand.add.
+// retryAt is when a call that failed is due again. The zero time says that it waits for nothing but its lane, and goes
+// as soon as that does, perhaps because a person says so. The next probe is another call, if there is one; see
+// hand.fewestFirst.
 func (j *job) retryAt(l *Lease, c class, now time.Time, random float64) time.Time {
 	switch {
 	case j.requests.Err() != nil, c == classToken, c == classThrottled, c == classPolicy:
 		return time.Time{}
 	}
-	// When the lane is open, the next probe had better be another call, in case this one is to blame. If there is no other,
-	// it should not be long until this one is due.
+	// When the lane is open, the next probe had better be another call, in case this one is to blame. If there is no
+	// other, it should not be long until this one is due.
 	longest := j.maxDelay
 	switch s := j.hand.look(j.batch.node, now); {
 	case s.hold != classNone:

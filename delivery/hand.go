@@ -181,8 +181,8 @@ func (h *hand) add(leases []*Lease, now time.Time) (back []*Lease) {
 	return back
 }
 
-// fewestFirst puts the calls first that failed least, where a single one is to find out whether its lane goes again: a bad
-// call must not be every probe.
+// fewestFirst puts the calls first that failed least, where a single one is to find out whether its lane goes again: a
+// bad call must not be every probe.
 func (h *hand) fewestFirst(leases []*Lease) {
 	if slices.ContainsFunc(leases, func(l *Lease) bool { return l.Attempts > 0 && h.health.node(l.Lane).probes() }) {
 		slices.SortStableFunc(leases, func(a, b *Lease) int { return cmp.Compare(a.Attempts, b.Attempts) })

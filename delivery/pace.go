@@ -7,14 +7,14 @@ import (
 	"github.com/appevents/appevents-go"
 )
 
-// How fast a lane goes under a limit: at a rate that is measured, falls when the limit is reached, and grows while it is
-// not. Nobody says how long the window of a limit is. How long a lane had to wait until it went again tells its order of
-// magnitude; that is the lane's scale, and slow growth on that scale is what keeps refusals rare.
+// How fast a lane goes under a limit: at a rate that is measured, falls when the limit is reached, and grows while it
+// is not. Nobody says how long the window of a limit is. How long a lane had to wait until it went again tells its
+// order of magnitude; that is the lane's scale, and slow growth on that scale is what keeps refusals rare.
 const (
 	firstRate   = 1.0              // requests a second when nothing is known
 	minRate     = 1.0 / 60         // and at least
 	maxRate     = 1000.0           // from which on there is none
-	rateFirst   = 0.7              // of what was taken, the wait included, is what a lane begins with; twice as much in a scale
+	rateFirst   = 0.7              // of what was taken, the wait included, is the first rate; it doubles in a scale
 	rateNear    = 0.9              // or this, when it stopped before the limit
 	rateCut     = 0.95             // of what was taken lately is what will be taken, probably: the ceiling
 	rateReturn  = 0.7              // of that is what a lane returns with,

@@ -23,9 +23,9 @@ import (
 // returns with it.
 type Queue interface {
 	// Put stores item and returns when it is durable. It returns false, and stores nothing, when an item whose Key is
-	// this one's Key or OldKey was stored within the queue's de-duplication window. An error that wraps [ErrFull] says that there is no
-	// room. After any other error, and when ctx ended, the item may be stored: putting it again with the same Key is
-	// safe. Put keeps no reference to item.Body.
+	// this one's Key or OldKey was stored within the queue's de-duplication window. An error that wraps [ErrFull] says
+	// that there is no room. After any other error, and when ctx ended, the item may be stored: putting it again with
+	// the same Key is safe. Put keeps no reference to item.Body.
 	Put(ctx context.Context, item Item) (added bool, err error)
 
 	// Lease hands out at least one and at most limit items that nobody else holds, or waits until one is due, ctx

@@ -71,8 +71,9 @@ func (d *Dispatcher) Stats() Stats {
 	if err == nil {
 		f.last = Stats{
 			Accepted: c.Stored + c.Duplicates, Delivered: c.Delivered, Buried: c.Buried, Duplicates: c.Duplicates,
-			Pending: c.Pending, Kept: c.Kept, Dropped: c.Dropped, PausedLanes: c.PausedLanes, Oldest: notAfter(c.Oldest, time.Now()),
-			AsOf: time.Now(),
+			Pending: c.Pending, Kept: c.Kept, Dropped: c.Dropped, PausedLanes: c.PausedLanes,
+			Oldest: notAfter(c.Oldest, time.Now()),
+			AsOf:   time.Now(),
 		}
 	}
 	s := f.last

@@ -47,8 +47,8 @@ func (d *Dispatcher) Item(key string, call appevents.Call) (Item, error) {
 	return item, nil
 }
 
-// keyOf is the de-duplication key of a call: of its kind, and of the dataset where it has one. What comes first holds no
-// zero byte, so no two pairs are the same text.
+// keyOf is the de-duplication key of a call: of its kind, and of the dataset where it has one. What comes first holds
+// no zero byte, so no two pairs are the same text.
 func keyOf(key string, call appevents.Call) Key {
 	kind := "install"
 	switch c := call.(type) {

@@ -233,8 +233,8 @@ func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
 	return true, nil
 }
 
-// knows reports whether an older version stored this call. It sends a message that can never be stored, and whose ID the
-// server looks up before it finds that out: it expects a last message that there is not.
+// knows reports whether an older version stored this call. It sends a message that can never be stored, and whose ID
+// the server looks up before it finds that out: it expects a last message that there is not.
 func (q *Queue) knows(ctx context.Context, item delivery.Item) (known bool, err error) {
 	if item.OldKey.IsZero() {
 		return false, nil
