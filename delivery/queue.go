@@ -77,7 +77,8 @@ type Item struct {
 	Key Key
 
 	// OldKey is what the version before this one stored in the place of Key; zero for none. Put takes an item for a
-	// duplicate also when this key is known, but does not remember it. Nothing else looks at it: it need not be stored.
+	// duplicate also when this key is known, but does not remember it; a queue that holds nothing of that version need
+	// not. Nothing else looks at it: it need not be stored.
 	OldKey Key
 
 	// Lane is what the call's limits belong to: "activities/901" for a conversation with the Page 901, "activities/app"

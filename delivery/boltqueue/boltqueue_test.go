@@ -14,7 +14,7 @@ import (
 func TestQueue_PassesTheSuite(t *testing.T) {
 	t.Parallel()
 	queuetest.Run(t, queuetest.Engine{
-		Durable: true, TakesTurns: true, CountsDuplicates: true, TakesClock: true,
+		Durable: true, OldKeys: true, TakesTurns: true, CountsDuplicates: true, TakesClock: true,
 		Open: func(t *testing.T, s queuetest.Settings) func() delivery.Queue {
 			path := filepath.Join(t.TempDir(), "queue.db")
 			opts := []boltqueue.Option{

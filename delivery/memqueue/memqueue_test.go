@@ -17,7 +17,7 @@ import (
 func TestQueue_PassesTheSuite(t *testing.T) {
 	t.Parallel()
 	queuetest.Run(t, queuetest.Engine{
-		TakesTurns: true,
+		OldKeys: true, TakesTurns: true,
 		TakesClock: true,
 		Open: func(t *testing.T, s queuetest.Settings) func() delivery.Queue {
 			t.Helper()

@@ -23,7 +23,7 @@ func suite(t *testing.T, js jetstream.JetStream, replicas int) {
 	t.Helper()
 	var names atomic.Int64
 	queuetest.Run(t, queuetest.Engine{
-		Durable: true, TakesTurns: true, TakesClock: true,
+		Durable: true, OldKeys: true, TakesTurns: true, TakesClock: true,
 		Open: func(t *testing.T, s queuetest.Settings) func() delivery.Queue {
 			name := fmt.Sprint("TEST-", names.Add(1))
 			return func() delivery.Queue {

@@ -36,6 +36,9 @@ type Engine struct {
 	// TakesClock says that Open honours Settings.Clock. A queue whose times come from a server has no use for it.
 	TakesClock bool
 
+	// OldKeys says that Put looks at Item.OldKey. Queues do that may hold what the version before stored.
+	OldKeys bool
+
 	// CountsDuplicates says that Counts.Duplicates survives opening again.
 	CountsDuplicates bool
 }
@@ -73,8 +76,6 @@ func Run(t *testing.T, e Engine) {
 		{"an item is durable without its bytes being kept", Settings{}, ownBytes},
 		{"a large item fits", Settings{}, large},
 		{"a key is accepted once", Settings{}, duplicates},
-		{"a key of an older version counts", Settings{}, oldKeys},
-		{"a key of an older version is accepted again after the window", Settings{Window: short}, oldKeyEnds},
 		{"a key is accepted once by many at a time", Settings{}, concurrentDuplicates},
 		{"a key is accepted again after the window", Settings{Window: short}, windowEnds},
 		{"a lease waits for an item", Settings{}, leaseWaits},
@@ -124,6 +125,16 @@ func Run(t *testing.T, e Engine) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			test.run(t, start(t, e, test.settings))
+		})
+	}
+	if e.OldKeys {
+		t.Run("a key of an older version counts", func(t *testing.T) {
+			t.Parallel()
+			oldKeys(t, start(t, e, Settings{}))
+		})
+		t.Run("a key of an older version is accepted again after the window", func(t *testing.T) {
+			t.Parallel()
+			oldKeyEnds(t, start(t, e, Settings{Window: short}))
 		})
 	}
 	if e.TakesTurns {
