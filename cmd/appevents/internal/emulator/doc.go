@@ -1,0 +1,61 @@
+// Package emulator is Meta on a laptop: Graph as package graphtest serves it and the Messenger edges that bots call
+// beside it, the webhooks of people who write to the bot, and an account of what Meta would count. An [Emulator] is one
+// http.Handler. It knows neither HTML nor flags; Config.Page mounts the page.
+//
+// # Paths
+//
+//	/                 the page (Config.Page)
+//	/-/api/…          the API below
+//	/-/events         the record as server-sent events
+//	/-/…              what else the page serves
+//	everything else   Graph, with and without a version
+//
+// Under a Host of graph.facebook.com or graph.instagram.com every path is Graph. A Host that is neither one of these,
+// nor an IP address, nor localhost, nor one of Config.Hosts is answered 421. A request with a foreign Origin is
+// answered 403.
+//
+// # API
+//
+// Bodies of POST are a JSON object or a form with the same names. Answers are JSON; an error is
+// {"error":{"message":"…","field":"…"}} with status 400, 404, 409 or 415. A form sent by a browser without JavaScript
+// (Accept names text/html) is answered 303 to the page.
+//
+//	GET  /-/api/ready                    200 {"ready":true}, or 503 {"ready":false,"why":"…"}
+//	GET  /-/api/state                    State
+//	GET  /-/api/exchanges?after=0&limit=1000
+//	                                     {"exchanges":[Exchange…],"rev":31,"gap":false}
+//	GET  /-/api/turns?limit=1000         {"turns":[Turn…]}, the newest last
+//	GET  /-/api/counted                  {"fb_mobile_purchase":Counted,…}
+//	GET  /-/api/leads                    {"leads":[Lead…],"by_ad":{"6302572858686":2,"":1},"funnel":[Step…]}
+//	GET  /-/api/export?as=ndjson|curl|go text, a download
+//	POST /-/api/say      {"text":"hello","psid":"","page":"","quick_reply":"PAYLOAD"}            -> Exchange
+//	POST /-/api/trigger  {"field":"messages/quick_reply","psid":"","page":"","text":"","payload":"","title":"",
+//	                      "ref":"","ad":"","mid":"","body":{…},"sign":"","standby":false,"instagram":false,"times":1}
+//	                                     -> {"exchanges":[Exchange…],"ok":true}
+//	POST /-/api/again/{id}               -> Exchange: the same bytes once more
+//	POST /-/api/faults   {"fault":"throttle","edge":"","page":"","times":1}; {"clear":true}      -> State
+//	POST /-/api/person   {"psid":"","name":"Ada","locale":"en_US","ad":"","ref":"","page":""}    -> Person
+//	POST /-/api/clock    {"advance":"25h"}; {"reset":true}                                       -> State
+//	POST /-/api/probe    {}              -> {"results":[{"name":"unsigned","refused":true,"status":403}…],"ok":true}
+//	POST /-/api/reset    {}              -> State
+//
+// psid and page default to the first person and Page. In trigger, body is a whole webhook body that is sent instead of
+// one made from field; sign is "" for both headers, or "unsigned", "wrong", or "sha1-only". ok says that every answer
+// was 2xx. The field is a key of graphtest.Samples, and further "messages/text", "messaging_postbacks/get_started" and
+// "messages/ad_referral"; text, payload, title, ref, ad and mid replace the sample's. The names of faults are those of
+// graphtest.FaultKind.String ("throttle", "reset early", …) and "error CODE/SUBCODE".
+//
+// The shapes are the exported types: their json tags are the names. Times are RFC 3339 in UTC, IDs are strings but for
+// the numbers of exchanges and turns, durations are in milliseconds.
+//
+// # Events
+//
+// GET /-/events streams
+//
+//	event: exchange          id: the exchange's rev; data: Exchange
+//	event: gap               data: {"rev":31}: changes were missed, read /-/api/exchanges anew
+//	event: state             data: {"rev":31}: something else changed (people, faults, clock, reset)
+//
+// and starts after Last-Event-ID, or ?after=, or with what happens from now on. An exchange comes each time that it
+// changes and for the last time with done true.
+package emulator
