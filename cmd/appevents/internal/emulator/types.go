@@ -227,17 +227,15 @@ type FaultState struct {
 
 // A PageState is one Page and what was set for it.
 type PageState struct {
-	ID           string          `json:"id"`
-	Name         string          `json:"name"`
-	Subscribed   []string        `json:"subscribed_fields,omitempty"`
-	GetStarted   string          `json:"get_started,omitempty"`
-	Greeting     string          `json:"greeting,omitempty"`
-	Menu         []Button        `json:"menu,omitempty"`
-	IceBreakers  []Button        `json:"ice_breakers,omitempty"`
-	Personas     int             `json:"personas"`
-	ProfileKeys  []string        `json:"profile,omitempty"`
-	Datasets     []string        `json:"datasets,omitempty"`
-	Unsubscribed map[string]bool `json:"-"`
+	ID          string   `json:"id"`
+	Name        string   `json:"name"`
+	Subscribed  []string `json:"subscribed_fields,omitempty"`
+	GetStarted  string   `json:"get_started,omitempty"`
+	Greeting    string   `json:"greeting,omitempty"`
+	Menu        []Button `json:"menu,omitempty"`
+	IceBreakers []Button `json:"ice_breakers,omitempty"`
+	Personas    int      `json:"personas"`
+	ProfileKeys []string `json:"profile,omitempty"`
 }
 
 // A State is all but the record.

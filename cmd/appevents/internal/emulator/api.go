@@ -1,0 +1,216 @@
+package emulator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// routes are the paths below /-/api/.
+func (e *Emulator) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	get := func(path string, f func(r *http.Request) any) {
+		mux.HandleFunc("GET /-/api/"+path, func(w http.ResponseWriter, r *http.Request) { writeJSON(w, 200, f(r)) })
+	}
+	get("state", func(*http.Request) any { return e.State() })
+	get("turns", func(r *http.Request) any { return map[string]any{"turns": e.Turns(number(r, "limit", 1000))} })
+	get("counted", func(*http.Request) any { return e.Counted() })
+	get("exchanges", func(r *http.Request) any {
+		list, rev, gap := e.Exchanges(int64(number(r, "after", 0)), number(r, "limit", 1000))
+		if list == nil {
+			list = []Exchange{}
+		}
+		return map[string]any{"exchanges": list, "rev": rev, "gap": gap}
+	})
+	get("leads", func(*http.Request) any {
+		leads, byAd, funnel := e.Leads()
+		if leads == nil {
+			leads = []Lead{}
+		}
+		return map[string]any{"leads": leads, "by_ad": byAd, "funnel": funnel}
+	})
+	mux.HandleFunc("GET /-/api/ready", func(w http.ResponseWriter, r *http.Request) {
+		if err := e.Ready(r.Context()); err != nil {
+			writeJSON(w, http.StatusServiceUnavailable, map[string]any{"ready": false, "why": err.Error()})
+			return
+		}
+		writeJSON(w, 200, map[string]any{"ready": true})
+	})
+	mux.HandleFunc("GET /-/api/export", e.serveExport)
+
+	post(mux, e, "say", func(ctx context.Context, in Say) (any, error) { return e.Say(ctx, in) })
+	post(mux, e, "trigger", func(ctx context.Context, in Trigger) (any, error) {
+		list, err := e.Trigger(ctx, in)
+		ok := true
+		for _, x := range list {
+			ok = ok && x.Status >= 200 && x.Status < 300
+		}
+		return map[string]any{"exchanges": list, "ok": ok}, err
+	})
+	post(mux, e, "person", func(_ context.Context, in Person) (any, error) { return e.AddPerson(in) })
+	post(mux, e, "faults", func(_ context.Context, in struct {
+		Fault, Edge, Page string
+		Times             int
+		Clear             bool
+	}) (any, error) {
+		if in.Clear {
+			e.ClearFaults()
+			return e.State(), nil
+		}
+		if err := e.Inject(in.Fault, in.Edge, in.Page, in.Times); err != nil {
+			return nil, err
+		}
+		return e.State(), nil
+	})
+	post(mux, e, "clock", func(_ context.Context, in struct {
+		Advance string
+		Reset   bool
+	}) (any, error) {
+		if in.Reset {
+			e.ResetClock()
+			return e.State(), nil
+		}
+		d, err := time.ParseDuration(in.Advance)
+		if err != nil {
+			d = -1
+		}
+		if err := e.Advance(d); err != nil {
+			return nil, err
+		}
+		return e.State(), nil
+	})
+	post(mux, e, "probe", func(ctx context.Context, _ struct{}) (any, error) { return e.Probe(ctx) })
+	post(mux, e, "reset", func(context.Context, struct{}) (any, error) { e.Reset(); return e.State(), nil })
+	mux.HandleFunc("POST /-/api/again/{id}", func(w http.ResponseWriter, r *http.Request) {
+		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+		if err != nil {
+			writeError(w, &InputError{Field: "id", Message: "must be the number of an exchange"})
+			return
+		}
+		x, err := e.Again(context.WithoutCancel(r.Context()), id)
+		e.respond(w, r, x, err)
+	})
+	mux.HandleFunc("/-/api/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, &InputError{Field: "path", Message: "or its method is not part of the API", missing: true})
+	})
+	return mux
+}
+
+func number(r *http.Request, name string, otherwise int) int {
+	n, err := strconv.Atoi(r.URL.Query().Get(name))
+	if err != nil || n < 0 {
+		return otherwise
+	}
+	return n
+}
+
+// post adds a path that takes a JSON object or a form with the same names. What it does goes on when the caller leaves.
+func post[T any](mux *http.ServeMux, e *Emulator, path string, f func(context.Context, T) (any, error)) {
+	mux.HandleFunc("POST /-/api/"+path, func(w http.ResponseWriter, r *http.Request) {
+		var in T
+		if err := decodeBody(w, r, &in); err != nil {
+			writeError(w, err)
+			return
+		}
+		out, err := f(context.WithoutCancel(r.Context()), in)
+		e.respond(w, r, out, err)
+	})
+}
+
+var errMedia = errors.New("send application/json or a form")
+
+func decodeBody(w http.ResponseWriter, r *http.Request, v any) error {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch media {
+	case "application/json", "":
+		dec := json.NewDecoder(r.Body)
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(v); err != nil && (media != "" || r.ContentLength != 0) {
+			return &InputError{Field: "body", Message: "must be one JSON object with the names of the API"}
+		}
+		return nil
+	case "application/x-www-form-urlencoded":
+		if err := r.ParseForm(); err != nil {
+			return &InputError{Field: "body", Message: "must be a form"}
+		}
+		return decodeForm(r.PostForm, v)
+	}
+	return errMedia
+}
+
+// decodeForm reads a form into a struct through JSON: numbers and truth values are recognised by what they look like
+// where the names want them.
+func decodeForm(form url.Values, v any) error {
+	object := map[string]any{}
+	for name, values := range form {
+		s := values[0]
+		object[name] = s
+		switch name {
+		case "times", "timezone":
+			if s == "" {
+				delete(object, name)
+			} else {
+				object[name] = json.Number(s)
+			}
+		case "clear", "reset", "standby", "instagram":
+			object[name] = s != "" && s != "0" && s != "false"
+		case "show":
+			delete(object, name) // the page's own
+		}
+	}
+	data, err := json.Marshal(object)
+	if err == nil {
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
+		return &InputError{Field: "body", Message: "must be a form with the names of the API"}
+	}
+	return nil
+}
+
+// respond writes a result; a browser without JavaScript is sent back to the page.
+func (e *Emulator) respond(w http.ResponseWriter, r *http.Request, out any, err error) {
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		target := "/"
+		if p, ok := out.(Person); ok {
+			target = "/?person=" + url.QueryEscape(p.PSID)
+		} else if psid := r.PostForm.Get("psid"); psid != "" {
+			target = "/?person=" + url.QueryEscape(psid)
+		} else if x, ok := out.(Exchange); ok && x.PSID != "" {
+			target = "/?person=" + url.QueryEscape(x.PSID)
+		}
+		http.Redirect(w, r, target, http.StatusSeeOther)
+		return
+	}
+	writeJSON(w, http.StatusOK, out)
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	status, field := http.StatusBadRequest, ""
+	if in, ok := errors.AsType[*InputError](err); ok {
+		if field = in.Field; in.missing {
+			status = http.StatusNotFound
+		}
+	}
+	if errors.Is(err, errMedia) {
+		status = http.StatusUnsupportedMediaType
+	}
+	writeJSON(w, status, map[string]any{"error": map[string]string{"message": err.Error(), "field": field}})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	_ = enc.Encode(v) // the caller may have gone
+}

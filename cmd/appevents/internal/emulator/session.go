@@ -1,0 +1,99 @@
+package emulator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// saveInterval is how often a changed session is saved.
+const saveInterval = 5 * time.Second
+
+// restore reads the session file; a missing one is a new session.
+func (e *Emulator) restore() error {
+	if e.cfg.SessionFile == "" {
+		return nil
+	}
+	data, err := os.ReadFile(e.cfg.SessionFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("emulator: session: %w", err)
+	}
+	s := e.newStore()
+	s.People, s.Pages = nil, nil
+	if err := json.Unmarshal(data, &s); err != nil || s.Schema != 1 {
+		return fmt.Errorf("emulator: %s is not a session of this version", e.cfg.SessionFile)
+	}
+	fresh := e.newStore()
+	if len(s.People) == 0 {
+		s.People = fresh.People
+	}
+	e.s = s
+	if e.pageByID(e.cfg.PageID) == nil {
+		e.s.Pages = append(fresh.Pages, s.Pages...)
+	}
+	for _, x := range e.s.Exchanges {
+		x.Done = true // nothing is on its way any more
+	}
+	return nil
+}
+
+// save writes the session in one step, for its owner's eyes only. Credentials are not part of it.
+func (e *Emulator) save() error {
+	if e.cfg.SessionFile == "" {
+		return nil
+	}
+	e.mu.Lock()
+	data, err := json.Marshal(&e.s)
+	e.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("emulator: session: %w", err)
+	}
+	temp, err := os.CreateTemp(filepath.Dir(e.cfg.SessionFile), ".appevents-session-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("emulator: session: %w", err)
+	}
+	_, err = temp.Write(data)
+	if err == nil {
+		err = temp.Sync()
+	}
+	if closed := temp.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(temp.Name(), e.cfg.SessionFile)
+	}
+	if err != nil {
+		_ = os.Remove(temp.Name())
+		return fmt.Errorf("emulator: session: %w", err)
+	}
+	return nil
+}
+
+func (e *Emulator) saveEvery() {
+	ticker := time.NewTicker(saveInterval)
+	defer ticker.Stop()
+	saved, _ := e.Changed()
+	for {
+		select {
+		case <-ticker.C:
+		case <-e.ctx.Done():
+			return
+		}
+		rev, _ := e.Changed()
+		if rev == saved {
+			continue
+		}
+		if err := e.save(); err != nil {
+			e.log.Error("the session could not be saved", "error", err)
+			continue
+		}
+		saved = rev
+	}
+}
