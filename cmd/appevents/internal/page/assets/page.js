@@ -59,7 +59,7 @@ function show() {
 }
 
 const held = [];
-const stream = new EventSource("/-/events?as=html&person=" + encodeURIComponent(body.dataset.person));
+const stream = new EventSource("/-/events?as=html&after=" + body.dataset.rev + "&person=" + encodeURIComponent(body.dataset.person));
 stream.addEventListener("fragment", (e) => {
   const f = JSON.parse(e.data);
   if (!paused) return swap(f);
