@@ -114,7 +114,7 @@ func number(r *http.Request, name string, otherwise int) int {
 func post[T any](mux *http.ServeMux, e *Emulator, path string, f func(context.Context, T) (any, error)) {
 	mux.HandleFunc("POST /-/api/"+path, func(w http.ResponseWriter, r *http.Request) {
 		var in T
-		if err := decodeBody(w, r, &in); err != nil {
+		if err := decodeBody(r, &in); err != nil {
 			writeError(w, err)
 			return
 		}
@@ -125,7 +125,7 @@ func post[T any](mux *http.ServeMux, e *Emulator, path string, f func(context.Co
 
 var errMedia = errors.New("send application/json or a form")
 
-func decodeBody(w http.ResponseWriter, r *http.Request, v any) error {
+func decodeBody(r *http.Request, v any) error {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch media {
 	case "application/json", "":

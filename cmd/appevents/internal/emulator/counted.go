@@ -215,7 +215,7 @@ func (e *Emulator) tally(c *call, ev Event, withheld, testOnly bool) {
 	}
 }
 
-// Counted returns what Meta would count, by the name of the event. An event late by more than a day is under "24h" only.
+// Counted returns what Meta would count, by the name of the event. What is late by more than a day is under "24h" only.
 func (e *Emulator) Counted() map[string]Counted {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/appevents/appevents-go/graphtest"
@@ -134,7 +135,7 @@ func (e *Emulator) post(ctx context.Context, bot string, body []byte, sign strin
 	}
 	secret := e.creds.AppSecret
 	if sign == "wrong" {
-		secret = "another app's secret"
+		secret = strings.Repeat("0", 32) // that of another app
 	}
 	if sign != "unsigned" {
 		if !e.cfg.NoSHA1 || sign == "sha1-only" {
@@ -264,11 +265,12 @@ func who(body []byte) (page, psid string) {
 		return "", ""
 	}
 	page = string(b.Entry[0].ID)
-	for _, item := range append(b.Entry[0].Messaging, b.Entry[0].Standby...) {
-		if psid = string(item.Sender.ID); psid == page {
-			psid = string(item.Recipient.ID)
-		}
-		return page, psid
+	items := append(b.Entry[0].Messaging, b.Entry[0].Standby...)
+	if len(items) == 0 {
+		return page, ""
 	}
-	return page, ""
+	if psid = string(items[0].Sender.ID); psid == page {
+		psid = string(items[0].Recipient.ID)
+	}
+	return page, psid
 }

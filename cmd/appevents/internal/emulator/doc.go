@@ -17,7 +17,7 @@
 // # API
 //
 // Bodies of POST are a JSON object or a form with the same names. Answers are JSON; an error is
-// {"error":{"message":"…","field":"…"}} with status 400, 404, 409 or 415. A form sent by a browser without JavaScript
+// {"error":{"message":"…","field":"…"}} with status 400, 404 or 415. A form sent by a browser without JavaScript
 // (Accept names text/html) is answered 303 to the page.
 //
 //	GET  /-/api/ready                    200 {"ready":true}, or 503 {"ready":false,"why":"…"}

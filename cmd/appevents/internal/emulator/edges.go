@@ -3,6 +3,7 @@ package emulator
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -306,8 +307,6 @@ func messengerProfile(e *Emulator, c *call) (any, *Error) {
 	if p.Profile == nil {
 		p.Profile = map[string]json.RawMessage{}
 	}
-	for name, raw := range set {
-		p.Profile[name] = raw
-	}
+	maps.Copy(p.Profile, set)
 	return map[string]string{"result": "success"}, nil
 }

@@ -104,8 +104,8 @@ func TestTheWindowClosesAfterADay(t *testing.T) {
 func TestTokensOfOthersAreRefused(t *testing.T) {
 	t.Parallel()
 	r := start(t, emulator.Config{RequireProof: true})
-	const real = "EAArealtokenofsomebody12345"
-	for path, token := range map[string]string{"/v26.0/me": real, "/v26.0/me/messages": real, "/v26.0/" + kim: real} {
+	const foreign = "EAArealtokenofsomebody12345"
+	for path, token := range map[string]string{"/v26.0/me": foreign, "/v26.0/me/messages": foreign, "/v26.0/" + kim: foreign} {
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, r.url+path+"?access_token="+token, nil)
 		status, body := r.do(req)
 		require.Equal(t, http.StatusUnauthorized, status, path)
@@ -115,7 +115,7 @@ func TestTokensOfOthersAreRefused(t *testing.T) {
 	require.Equal(t, 400, status)
 	require.Contains(t, body, "appsecret_proof")
 	_, all := r.do(httptest.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/-/api/exchanges", nil))
-	require.NotContains(t, all, real)
+	require.NotContains(t, all, foreign)
 }
 
 func TestProfileSubscriptionsAndPersonas(t *testing.T) {

@@ -2,9 +2,11 @@ package emulator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -74,9 +76,33 @@ func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''
 
 // exportGo writes a Go test that delivers the webhooks again and compares the events.
 func exportGo(b *bytes.Buffer, list []Exchange) {
-	b.WriteString(`package bot_test
+	b.WriteString(goHead)
+	var want []string
+	for _, x := range list {
+		if x.Direction == DirWebhook && !x.Auto && x.Sign == "" && x.Request != "" && x.Skipped == "" {
+			words := strings.Join(strings.Fields(x.Summary), " ")
+			fmt.Fprintf(b, "\tgraphtest.Deliver(t, bot, appSecret, graphtest.Payload(%q)) // %s\n", x.Request, words)
+		}
+		for _, ev := range x.Events {
+			if !ev.Accepted {
+				continue
+			}
+			value := ""
+			if ev.Value != nil {
+				value = fmt.Sprint(*ev.Value)
+			}
+			want = append(want, fmt.Sprintf("\t\t{%q, %q, %q},\n", ev.Name, ev.PSID, value))
+		}
+	}
+	b.WriteString(goMiddle)
+	b.WriteString(strings.Join(want, ""))
+	b.WriteString("\t}, got)\n}\n")
+}
+
+const goHead = `package bot_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -84,50 +110,32 @@ import (
 	"github.com/appevents/appevents-go/graphtest"
 )
 
-// newBot has to return the bot's webhook handler, with its Graph client asking graphURL.
+// newBot has to return the bot's webhook handler: it sends to the Graph at the URL, and its app secret is appSecret.
 func TestSession(t *testing.T) {
+	const appSecret = "test-secret"
 	graph := graphtest.NewServer(t)
-	bot := newBot(t, graph.URL)
+	bot := newBot(t, graph.URL, appSecret)
 
-`)
-	var want []string
-	for _, x := range list {
-		if x.Direction == DirWebhook && !x.Auto && x.Sign == "" && x.Request != "" && x.Skipped == "" {
-			fmt.Fprintf(b, "\tgraphtest.Deliver(t, bot, appSecret, graphtest.Payload(%q)) // %s\n", x.Request,
-				comment(x.Summary))
-		}
-		for _, ev := range x.Events {
-			if ev.Accepted {
-				value := ""
-				if ev.Value != nil {
-					value = fmt.Sprint(*ev.Value)
-				}
-				want = append(want, fmt.Sprintf("{%q, %q, %q}", ev.Name, ev.PSID, value))
+`
+
+const goMiddle = `
+	type event struct{ name, person, value string }
+	var got []event
+	for _, call := range graph.Calls() {
+		for _, e := range call.Events {
+			person, value := e.PSID, ""
+			if person == "" {
+				person = call.PSID
 			}
+			if e.Value != nil {
+				value = fmt.Sprint(*e.Value)
+			}
+			got = append(got, event{e.Name, person, value})
 		}
 	}
-	b.WriteString("\n\ttype event struct{ name, person, value string }\n\tvar got []event\n" +
-		"\tfor _, call := range graph.Calls() {\n\t\tfor _, e := range call.Events {\n\t\t\tvalue := \"\"\n" +
-		"\t\t\tif e.Value != nil {\n\t\t\t\tvalue = fmt.Sprint(*e.Value)\n\t\t\t}\n\t\t\tperson := e.PSID\n" +
-		"\t\t\tif person == \"\" {\n\t\t\t\tperson = call.PSID\n\t\t\t}\n" +
-		"\t\t\tgot = append(got, event{e.Name, person, value})\n\t\t}\n\t}\n\trequire.Equal(t, []event{\n")
-	for _, line := range want {
-		fmt.Fprintf(b, "\t\t%s,\n", line)
-	}
-	b.WriteString("\t}, got)\n}\n")
-	text := bytes.Replace(b.Bytes(), []byte("import (\n\t\"testing\""), []byte("import (\n\t\"fmt\"\n\t\"testing\""), 1)
-	text = bytes.Replace(text, []byte("\tgraph := "), []byte("\tconst appSecret = \"test-secret\" // the bot's, under test\n"+
-		"\tgraph := "), 1)
-	b.Reset()
-	b.Write(text)
-}
-
-func comment(s string) string { return strings.Join(strings.Fields(s), " ") }
+	require.Equal(t, []event{
+`
 
 func sortByID(list []Exchange) {
-	for n := 1; n < len(list); n++ { // nearly sorted already
-		for k := n; k > 0 && list[k].ID < list[k-1].ID; k-- {
-			list[k], list[k-1] = list[k-1], list[k]
-		}
-	}
+	slices.SortFunc(list, func(a, b Exchange) int { return cmp.Compare(a.ID, b.ID) })
 }

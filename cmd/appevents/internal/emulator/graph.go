@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,6 @@ type call struct {
 	own     edgeFunc  // an edge that graphtest does not have
 	shape   shape     // what a fault does to the answer of an own edge
 	fault   string
-	hint    string
 	err     *Error
 	refused bool // answered by the emulator with an error
 }
@@ -165,9 +165,9 @@ func (e *Emulator) decide(seen graphtest.Call) graphtest.Fault {
 			"retired on every living version. Log to POST /{app-id}/activities, or to POST /{dataset-id}/events of the "+
 			"Conversions API.", "use /activities, or the Conversions API")
 	case seen.Edge == "":
-		path := c.x.Path
-		if !containsText(e.s.Unknown, path) && len(e.s.Unknown) < 100 {
-			e.s.Unknown = append(e.s.Unknown, truncate(path, 200))
+		path := truncate(c.x.Path, 200)
+		if !slices.Contains(e.s.Unknown, path) && len(e.s.Unknown) < 100 {
+			e.s.Unknown = append(e.s.Unknown, path)
 		}
 		return e.refuse(c, http.StatusBadRequest, 2500, 0, "Unknown path components: "+path, "not emulated")
 	case e.cfg.Strict:
@@ -180,15 +180,6 @@ func (e *Emulator) decide(seen graphtest.Call) graphtest.Fault {
 		return graphtest.Reply(http.StatusOK, e.insights(seen))
 	}
 	return nil
-}
-
-func containsText(list []string, s string) bool {
-	for _, have := range list {
-		if have == s {
-			return true
-		}
-	}
-	return false
 }
 
 // refuse answers with an error of the emulator's own.

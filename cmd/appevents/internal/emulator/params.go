@@ -26,7 +26,7 @@ type params struct {
 
 func parseParams(r *http.Request, body []byte) params {
 	p := params{values: map[string]json.RawMessage{}}
-	p.form(r.URL.Query(), true)
+	p.form(r.URL.Query())
 	media, attr, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	text := bytes.TrimSpace(body)
 	switch {
@@ -37,7 +37,7 @@ func parseParams(r *http.Request, body []byte) params {
 			p.err = "the multipart body cannot be read"
 			break
 		}
-		p.form(form.Value, false)
+		p.form(form.Value)
 		for name := range form.File {
 			p.set(name, json.RawMessage(`"(file)"`))
 		}
@@ -57,7 +57,7 @@ func parseParams(r *http.Request, body []byte) params {
 			p.err = "the body is not a form"
 			break
 		}
-		p.form(values, false)
+		p.form(values)
 	}
 	if _, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
 		p.token = token
@@ -89,7 +89,7 @@ func parseParams(r *http.Request, body []byte) params {
 	return p
 }
 
-func (p *params) form(values url.Values, query bool) {
+func (p *params) form(values url.Values) {
 	for name, list := range values {
 		raw, _ := json.Marshal(list[0]) // a string
 		p.set(name, raw)

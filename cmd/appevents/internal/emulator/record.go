@@ -153,7 +153,7 @@ func (e *Emulator) personName(page, psid string) string {
 	return ""
 }
 
-// say adds a bubble. The lock is held.
+// bubble adds a message to a conversation. The lock is held.
 func (e *Emulator) bubble(m *Message) {
 	if len(e.s.Messages) >= maxMessages {
 		e.s.Messages = slices.Delete(e.s.Messages, 0, 1)

@@ -17,8 +17,8 @@ const (
 	DirCall    = "call"    // from the bot to Graph
 )
 
-// An Exchange is one request and its answer: a webhook that was sent to the bot, or a call that the bot made. Credentials
-// in it have been replaced.
+// An Exchange is one request and its answer: a webhook that was sent to the bot, or a call that the bot made.
+// Credentials in it have been replaced.
 type Exchange struct {
 	ID         int64     `json:"id"`
 	Rev        int64     `json:"rev"`            // grows with every change of any exchange
@@ -26,7 +26,7 @@ type Exchange struct {
 	Time       time.Time `json:"time"`
 	Done       bool      `json:"done"`
 	Direction  string    `json:"direction"`         // DirWebhook or DirCall
-	Kind       string    `json:"kind"`              // webhook field ("messages", "handshake"), or Graph edge ("activities")
+	Kind       string    `json:"kind"`              // webhook field, "handshake", or Graph edge ("activities")
 	Summary    string    `json:"summary"`           // in a few words: the text, the payload, the names of the events
 	Page       string    `json:"page,omitempty"`    // Page ID
 	PSID       string    `json:"psid,omitempty"`    // person
@@ -129,8 +129,8 @@ type Counted struct {
 	Value           map[string]float64 `json:"value,omitempty"` // currency -> sum over what was accepted
 	People          int                `json:"people"`
 	FromAd          int                `json:"from_ad"`
-	ConsentWithheld int                `json:"consent_withheld"`
-	TestOnly        int                `json:"test_only"` // shown in Test Events only
+	ConsentWithheld int                `json:"consent_withheld"` // a tracking flag is 0
+	TestOnly        int                `json:"test_only"`        // shown in Test Events only
 	By              []CountedRow       `json:"by"`
 }
 

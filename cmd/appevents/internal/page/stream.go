@@ -18,7 +18,9 @@ type fragment struct {
 }
 
 // panels are the parts that are sent whole when they changed.
-var panels = []string{"status", "people", "typing", "actions", "counted", "waiting", "leads", "setup", "probe", "unknown"}
+var panels = []string{
+	"status", "people", "typing", "actions", "counted", "waiting", "leads", "setup", "probe", "unknown",
+}
 
 // serveStream keeps one page current. A page that was away too long gets everything anew.
 func (p *Page) serveStream(w http.ResponseWriter, r *http.Request) {

@@ -33,8 +33,8 @@ type view struct {
 	Funnel   []step
 	Faults   []string
 	Filter   string
-	Last     int64 // the last webhook of the person, to deliver again
-	Unread   map[string]int
+	Last     int64          // the last webhook of the person, to deliver again
+	Turns    map[string]int // by person
 }
 
 type bubble struct {
@@ -70,7 +70,7 @@ type step struct {
 }
 
 func (p *Page) view(person, filter string) *view {
-	v := &view{State: p.e.State(), Faults: emulator.FaultNames(), Filter: filter}
+	v := &view{State: p.e.State(), Faults: emulator.FaultNames(), Filter: filter, Turns: map[string]int{}}
 	if len(v.State.Pages) > 0 {
 		v.Page = v.State.Pages[0]
 	}
@@ -79,11 +79,13 @@ func (p *Page) view(person, filter string) *view {
 			v.Person = someone
 		}
 	}
-	p.people(v)
 	for _, m := range p.e.Messages(v.Person.Page, v.Person.PSID, shownMessages) {
 		v.Bubbles = append(v.Bubbles, p.bubble(m))
 	}
 	turns := p.e.Turns(0)
+	for _, t := range turns {
+		v.Turns[t.PSID]++
+	}
 	for _, t := range slices.Backward(turns) {
 		if t.PSID == v.Person.PSID && t.Page == v.Person.Page {
 			v.Last = t.Webhook
@@ -97,14 +99,6 @@ func (p *Page) view(person, filter string) *view {
 	slices.SortFunc(v.Timeline, func(a, b row) int { return cmp.Compare(a.First, b.First) })
 	p.numbers(v)
 	return v
-}
-
-// people counts what each person did.
-func (p *Page) people(v *view) {
-	v.Unread = map[string]int{}
-	for _, t := range p.e.Turns(0) {
-		v.Unread[t.PSID]++
-	}
 }
 
 func (p *Page) numbers(v *view) {
