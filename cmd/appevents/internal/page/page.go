@@ -46,7 +46,7 @@ func New(e *emulator.Emulator) http.Handler {
 
 func (p *Page) servePage(w http.ResponseWriter, r *http.Request) {
 	var b bytes.Buffer
-	v := p.view(r.URL.Query().Get("person"), r.URL.Query().Get("filter"))
+	v := p.view(r.URL.Query().Get("person"), r.URL.Query().Get("filter"), nil)
 	if err := p.html.ExecuteTemplate(&b, "page", v); err != nil {
 		http.Error(w, "the page could not be rendered", http.StatusInternalServerError)
 		return

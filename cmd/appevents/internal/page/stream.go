@@ -34,7 +34,12 @@ func (p *Page) serveStream(w http.ResponseWriter, r *http.Request) {
 		if gap || at < rev {
 			whole = true
 		}
-		v := p.view(person, filter)
+		if whole {
+			list = nil
+		} else if list == nil {
+			list = []emulator.Exchange{}
+		}
+		v := p.view(person, filter, list)
 		var out []fragment
 		if whole {
 			out = append(out, fragment{ID: "log", Mode: "inner", HTML: p.render("bubbles", v)},
@@ -78,11 +83,7 @@ func (p *Page) changed(v *view, list []emulator.Exchange) []fragment {
 		}
 	}
 	for _, r := range v.Timeline {
-		if slices.ContainsFunc(list, func(x emulator.Exchange) bool {
-			return r.Turn != nil && x.Turn == r.Turn.ID || r.Turn == nil && x.ID == r.First
-		}) {
-			out = append(out, fragment{ID: r.ID, Mode: "upsert", Parent: "rows", HTML: p.render("row", r)})
-		}
+		out = append(out, fragment{ID: r.ID, Mode: "upsert", Parent: "rows", HTML: p.render("row", r)})
 	}
 	return out
 }

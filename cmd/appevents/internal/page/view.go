@@ -69,7 +69,8 @@ type step struct {
 	Y       int
 }
 
-func (p *Page) view(person, filter string) *view {
+// view collects what the page shows. With changed given, the timeline has only the parts that these exchanges belong to.
+func (p *Page) view(person, filter string, changed []emulator.Exchange) *view {
 	v := &view{State: p.e.State(), Faults: emulator.FaultNames(), Filter: filter, Turns: map[string]int{}}
 	if len(v.State.Pages) > 0 {
 		v.Page = v.State.Pages[0]
@@ -92,10 +93,19 @@ func (p *Page) view(person, filter string) *view {
 			break
 		}
 	}
-	for _, t := range turns[max(0, len(turns)-shownTurns):] {
-		v.Timeline = append(v.Timeline, p.turn(t, filter))
+	touched := map[int64]bool{}
+	for _, x := range changed {
+		touched[x.Turn] = true
 	}
-	v.Timeline = append(v.Timeline, p.outside(filter)...)
+	for _, t := range turns[max(0, len(turns)-shownTurns):] {
+		if changed == nil || touched[t.ID] {
+			v.Timeline = append(v.Timeline, p.turn(t, filter))
+		}
+	}
+	if changed == nil {
+		changed, _, _ = p.e.Exchanges(0, 0)
+	}
+	v.Timeline = append(v.Timeline, outside(changed, filter)...)
 	slices.SortFunc(v.Timeline, func(a, b row) int { return cmp.Compare(a.First, b.First) })
 	p.numbers(v)
 	return v
@@ -139,8 +149,7 @@ func (p *Page) turn(t emulator.Turn, filter string) row {
 }
 
 // outside are the calls and handshakes that belong to no turn: set-up, mostly.
-func (p *Page) outside(filter string) []row {
-	list, _, _ := p.e.Exchanges(0, 0)
+func outside(list []emulator.Exchange, filter string) []row {
 	var rows []row
 	for _, x := range list {
 		if x.Turn == 0 {
