@@ -31,6 +31,7 @@ type view struct {
 	Leads    []emulator.Lead
 	ByAd     []ad
 	Funnel   []step
+	Found    []found
 	Faults   []string
 	Filter   string
 	Last     int64          // the last webhook of the person, to deliver again
@@ -56,6 +57,12 @@ type row struct {
 type counted struct {
 	Name string
 	emulator.Counted
+}
+
+// found is what a rule found, with how often it did.
+type found struct {
+	emulator.Finding
+	Times int
 }
 
 type ad struct {
@@ -120,6 +127,14 @@ func (p *Page) numbers(v *view) {
 	v.Leads = leads[max(0, len(leads)-100):]
 	for _, id := range slices.Sorted(maps.Keys(byAd)) {
 		v.ByAd = append(v.ByAd, ad{id, byAd[id]})
+	}
+	for _, f := range v.State.Findings {
+		same := func(have found) bool { return have.Rule == f.Rule && have.Message == f.Message }
+		if n := slices.IndexFunc(v.Found, same); n >= 0 {
+			v.Found[n].Finding, v.Found[n].Times = f, v.Found[n].Times+1
+			continue
+		}
+		v.Found = append(v.Found, found{f, 1})
 	}
 	for n, s := range funnel {
 		percent := 0
