@@ -22,7 +22,7 @@ export GOWORK := off
 # Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo demo-postgres test test-postgres faults-postgres test-race cover bench bench-delivery \
+.PHONY: help demo demo-postgres test test-browser test-postgres faults-postgres test-race cover bench bench-delivery \
 	bench-postgres performance soak flaky-table fuzz fmt tidy vet lint vuln api verify release-check ci no-race
 
 # each runs a command in every module: one visible recipe line each, stopping at the first that fails.
@@ -52,6 +52,15 @@ faults-postgres: ## Run what can go wrong with Postgres: crashes, failover, lost
 
 test-race: ## Run every module's tests under the race detector (needs a C compiler)
 	$(call each,go test -race ./...)
+
+BROWSER := chromium-headless-shell
+
+test-browser: ## Use the emulator's page in Debian's chromium-headless-shell, where it is installed
+	@if command -v $(BROWSER) >/dev/null; then \
+		cd cmd/appevents && go test -count=1 -tags=browser -run=Browser ./internal/page; \
+	else \
+		echo 'NOT RUN: test-browser. It needs $(BROWSER), and there is none.'; \
+	fi
 
 cover: ## Show the coverage of every module, leaving a cover.out in each
 	$(call each,go test -coverprofile=cover.out ./...)

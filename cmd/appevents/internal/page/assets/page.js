@@ -112,7 +112,7 @@ document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey || e.target.matches("input, select, textarea") || $("help").open) return;
   const act = {
     "?": () => $("help").showModal(),
-    m: () => $("text").focus(),
+    m: () => setTimeout(() => $("text").focus()), // after the key, which is not part of the message
     t: () => $("rows").focus(),
     p: () => $("pause").click(),
     a: () => $("again")?.requestSubmit(),
