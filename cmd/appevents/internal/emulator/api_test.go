@@ -201,9 +201,15 @@ func TestASessionIsRestoredWithoutCredentials(t *testing.T) {
 	again, err := e.Again(t.Context(), x.ID)
 	require.NoError(t, err)
 	require.Equal(t, x.Request, again.Request)
-	require.NoError(t, os.WriteFile(file, []byte("{"), 0o600))
-	_, err = emulator.New(cfg)
-	require.Error(t, err)
+	for _, bad := range []string{
+		"{", `{"Schema":2}`, `{"Schema":1,"Cells":null}`, `{"Schema":1,"Exchanges":[null]}`,
+		`{"Schema":1,"NextID":9,"Exchanges":[{"id":1},{"id":3}]}`, `{"Schema":1,"Turns":[{"id":5}]}`, `{"Schema":1,"People":[null]}`,
+		`{"Schema":1,"Cells":{"a":null}}`, `{"Schema":1,"Cells":{"a":{}}}`,
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(bad), 0o600))
+		_, err = emulator.New(cfg)
+		require.Error(t, err, bad)
+	}
 }
 
 func TestExportedGoIsGo(t *testing.T) {

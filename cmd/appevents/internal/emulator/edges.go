@@ -185,6 +185,10 @@ func majorVersion(version string) (int, bool) {
 	return n, err == nil && version != ""
 }
 
+func errGone() *Error {
+	return &Error{Code: 100, Subcode: 33, Message: "Unsupported request. Object does not exist."}
+}
+
 func succeed(*Emulator, *call) (any, *Error) { return map[string]bool{"success": true}, nil }
 
 func getPage(e *Emulator, c *call) (any, *Error) {
@@ -197,6 +201,9 @@ func getPage(e *Emulator, c *call) (any, *Error) {
 
 func getPerson(e *Emulator, c *call) (any, *Error) {
 	p := e.person("", c.parts[0])
+	if p == nil { // a reset came between
+		return nil, errGone()
+	}
 	all := map[string]any{
 		"id": p.PSID, "name": p.Name, "first_name": p.FirstName, "last_name": p.LastName, "locale": p.Locale,
 		"timezone": p.Timezone, "gender": "", "profile_pic": "https://cdn.example.invalid/" + p.PSID + ".jpg",
@@ -242,6 +249,9 @@ func personas(e *Emulator, c *call) (any, *Error) {
 
 func onePersona(e *Emulator, c *call) (any, *Error) {
 	n := slices.IndexFunc(c.page.Personas, func(p persona) bool { return p.ID == c.parts[0] })
+	if n < 0 { // another call was faster
+		return nil, errGone()
+	}
 	if c.x.Method == http.MethodDelete {
 		c.page.Personas = slices.Delete(c.page.Personas, n, n+1)
 		return map[string]bool{"success": true}, nil

@@ -173,3 +173,32 @@ func TestUnknownPathsAreListed(t *testing.T) {
 	require.Contains(t, body, `"code":2500`)
 	require.Equal(t, []string{"/v26.0/me/teleport"}, r.e.State().Unknown)
 }
+
+func TestOddCallsAreAnswered(t *testing.T) {
+	t.Parallel()
+	r := start(t, emulator.Config{})
+	app := r.e.Credentials().AppID
+	for _, path := range []string{
+		"/", "//", "/v26.0", "/v26.0/", "/v", "/v99.0/me", "/me", "/me/messages", "/" + kim, "/" + app + "/subscriptions",
+		"/me/messenger_profile", "/me/personas", "/me/subscribed_apps", "/me/nlp_configs", "/me/message_attachments", "/a/b/c",
+		"/" + page + "/dataset", "/%2e%2e/x", "/-", "/-/api/nothing",
+	} {
+		for _, method := range []string{http.MethodPost, http.MethodDelete, http.MethodPut, http.MethodPatch} {
+			for _, body := range []string{
+				"", "{", "[]", "null", `{"recipient":[1],"message":"x","fields":{"a":1},"subscribed_fields":7}`, "%zz=1", "\x00\xff",
+				`{"recipient":{"id":{}},"message":{"text":{}}}`, `{"persistent_menu":{"a":[]},"get_started":0}`,
+				`{"recipient":{"id":"` + kim + `"},"message":{"attachment":{"type":"template","payload":[]}}}`,
+			} {
+				for _, media := range []string{"application/json", "application/x-www-form-urlencoded", "multipart/form-data"} {
+					req := httptest.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
+					req.Header.Set("Content-Type", media)
+					req.Header.Set("Authorization", "Bearer "+r.e.Credentials().PageAccessToken)
+					status, _ := r.do(req) // do fails when the connection was dropped
+					require.Less(t, status, 500, "%s %s %q", method, path, body)
+				}
+			}
+		}
+	}
+	_, body := r.do(httptest.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/-/api/state", nil))
+	require.True(t, json.Valid([]byte(body)))
+}

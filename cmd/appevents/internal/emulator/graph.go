@@ -93,6 +93,9 @@ func (e *Emulator) begin(r *http.Request, body []byte) *call {
 	if len(c.parts[0]) > 1 && c.parts[0][0] == 'v' && c.parts[0][1] >= '0' && c.parts[0][1] <= '9' {
 		c.version, c.parts = c.parts[0], c.parts[1:]
 	}
+	if len(c.parts) == 0 {
+		c.parts = []string{""} // the version alone
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c.x = &Exchange{

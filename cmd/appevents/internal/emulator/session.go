@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -27,7 +28,7 @@ func (e *Emulator) restore() error {
 	}
 	s := e.newStore()
 	s.People, s.Pages = nil, nil
-	if err := json.Unmarshal(data, &s); err != nil || s.Schema != 1 {
+	if err := json.Unmarshal(data, &s); err != nil || !s.whole() {
 		return fmt.Errorf("emulator: %s is not a session of this version", e.cfg.SessionFile)
 	}
 	fresh := e.newStore()
@@ -42,6 +43,30 @@ func (e *Emulator) restore() error {
 		x.Done = true // nothing is on its way any more
 	}
 	return nil
+}
+
+// whole reports whether a store that was read can be gone on with: exchanges and turns are found by their distance from
+// the first.
+func (s *store) whole() bool {
+	if s.Schema != 1 || s.Cells == nil || s.Seen == nil || s.Currency == nil {
+		return false
+	}
+	for _, c := range s.Cells {
+		if c == nil || c.RefusedBy == nil || c.Value == nil || c.People == nil {
+			return false
+		}
+	}
+	for n, x := range s.Exchanges {
+		if x == nil || x.ID != s.Exchanges[0].ID+int64(n) || x.ID >= s.NextID {
+			return false
+		}
+	}
+	for n, t := range s.Turns {
+		if t == nil || t.ID != s.Turns[0].ID+int64(n) || t.ID >= s.NextTurn {
+			return false
+		}
+	}
+	return !slices.Contains(s.People, nil) && !slices.Contains(s.Pages, nil) && !slices.Contains(s.Messages, nil)
 }
 
 // save writes the session in one step, for its owner's eyes only. Credentials are not part of it.

@@ -76,7 +76,7 @@ type step struct {
 	Y       int
 }
 
-// view collects what the page shows. With changed given, the timeline has only the parts that these exchanges belong to.
+// view collects what the page shows. With changed given, the timeline has only what these exchanges belong to.
 func (p *Page) view(person, filter string, changed []emulator.Exchange) *view {
 	v := &view{State: p.e.State(), Faults: emulator.FaultNames(), Filter: filter, Turns: map[string]int{}}
 	if len(v.State.Pages) > 0 {
