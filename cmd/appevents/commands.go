@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the whole command line.
+type commands struct {
+	JSON  bool     `name:"json" help:"Print JSON: one object, or one a line."`
+	Quiet bool     `short:"q" help:"Print no diagnostics but errors."`
+	Color string   `enum:"auto,always,never" default:"auto" placeholder:"WHEN" help:"auto, always or never."`
+	Help  helpFlag `short:"h" help:"Show help."`
+
+	Emulate emulateCommand `cmd:"" help:"Start the emulator and its page."`
+	Run     runCommand     `cmd:"" help:"Run a bot under the emulator; its exit status is ours."`
+	Trigger triggerCommand `cmd:"" help:"Send a bot a webhook."`
+	Tail    tailCommand    `cmd:"" help:"Follow the calls that a running emulator gets."`
+	Wait    waitCommand    `cmd:"" help:"Wait for an event, or for a running emulator to be ready."`
+
+	Events  eventsCommand  `cmd:"" help:"List the standard events: parameters, and where they are accepted."`
+	Explain explainCommand `cmd:"" help:"Explain an error code, an event or a webhook field."`
+	Sign    signCommand    `cmd:"" help:"Print the signature of a webhook body."`
+	Verify  verifyCommand  `cmd:"" help:"Check the signature of a webhook body, and name the mistake in it."`
+
+	Completion completionCommand `cmd:"" help:"Print a completion script for a shell."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+}
+
+// emulatorAt finds a running emulator.
+type emulatorAt struct {
+	Emulator string `default:"http://127.0.0.1:8226" placeholder:"URL" setting:"EMULATOR" help:"Address of the running emulator [$$APPEVENTS_EMULATOR, ${default}]."` //nolint:lll // a tag
+}
+
+// emulatorFlags are what emulate and run have in common.
+type emulatorFlags struct {
+	Addr                 string `default:"127.0.0.1:8226" placeholder:"HOST:PORT" help:"Where to listen; port 0 takes a free one [${default}]."` //nolint:lll // a tag
+	AddrFile             string `placeholder:"FILE" help:"Write the address there once it is known."`                                            //nolint:lll // a tag
+	Bot                  string `placeholder:"URL" help:"Webhook of the bot."`                                                                   //nolint:lll // a tag
+	VerifyTokenEnv       string `placeholder:"NAME" help:"Variable that holds the verify token of the bot, where the emulator's is not used."`   //nolint:lll // a tag
+	Session              string `placeholder:"FILE" help:"Keep the state there, and start from it."`                                             //nolint:lll // a tag
+	Max                  int    `default:"5000" placeholder:"N" help:"Calls to remember [${default}]."`                                          //nolint:lll // a tag
+	Seed                 uint64 `placeholder:"N" help:"Seed of what is random."`                                                                 //nolint:lll // a tag
+	AcceptPageActivities bool   `help:"Take events for /page_activities, as Meta did before it was retired."`                                    //nolint:lll // a tag
+	RequireProof         bool   `help:"Refuse calls without appsecret_proof."`                                                                   //nolint:lll // a tag
+	Strict               bool   `help:"Refuse what Graph is not known to refuse but does not document."`                                         //nolint:lll // a tag
+	NoSHA1               bool   `name:"no-sha1" help:"Send webhooks without the older X-Hub-Signature."`                                         //nolint:lll // a tag
+	Offline              bool   `help:"Refuse the bot every other host."`                                                                        //nolint:lll // a tag
+	Open                 bool   `help:"Open the page in the browser."`                                                                           //nolint:lll // a tag
+}
+
+// secretFlags say where the app secret comes from when not from the environment.
+type secretFlags struct {
+	AppSecretFile string `placeholder:"FILE" help:"Read the app secret from FILE, or - for standard input [$$APPEVENTS_APP_SECRET, $$APP_SECRET; each also as …_FILE]."` //nolint:lll // a tag
+}
+
+// exitCodes end the help text. They are stable.
+const exitCodes = `
+Exit codes:
+  0    done
+  1    the answer is no: refused, not valid, did not happen
+  2    wrong usage
+  3    not sent, or the emulator was not reached
+  4    outcome unknown: sent, but there was no answer
+  5    throttled
+  6    credentials or a permission missing
+  130  interrupted
+"appevents run" exits with the status of its command.
+`
+
+// helpFlag prints help before anything else is looked at.
+type helpFlag bool
+
+var errHelpShown = errors.New("help shown")
+
+// BeforeReset runs before kong complains about what is missing.
+func (helpFlag) BeforeReset(ctx *kong.Context) error {
+	options := kong.HelpOptions{
+		Compact: true, FlagsLast: true, WrapUpperBound: 80, ValueFormatter: kong.DefaultHelpValueFormatter,
+	}
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	if ctx.Selected() == nil {
+		if _, err := fmt.Fprint(ctx.Stdout, exitCodes); err != nil {
+			return err
+		}
+	}
+	return errHelpShown
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/appevents/appevents-go"
+)
+
+type completionCommand struct {
+	Shell string `arg:"" enum:"bash,zsh,fish,powershell" help:"bash, zsh, fish or powershell."`
+}
+
+// Run prints a script to be read by the shell. It is made of the commands as they are, and calls nothing while a
+// person types.
+func (c *completionCommand) Run(p *program, app *kong.Kong) error {
+	list := completions(app.Model)
+	script := map[string]func([]completion) string{
+		"bash": bashScript, "zsh": zshScript, "fish": fishScript, "powershell": powershellScript,
+	}[c.Shell](list)
+	if p.json {
+		return p.printJSON(object{"shell": c.Shell, "script": script})
+	}
+	_, err := fmt.Fprint(p.stdout, script)
+	return err
+}
+
+// A completion is what can follow a command, or "" for the program itself.
+type completion struct {
+	command, help string
+	flags         []string
+	words         []string // of its argument
+	files         bool     // its argument is a file or a program
+}
+
+func completions(app *kong.Application) []completion {
+	root := completion{flags: flagsOf(app.Node), words: commandsOf(app.Node)}
+	list := []completion{root}
+	for _, command := range app.Children {
+		if command.Hidden {
+			continue
+		}
+		c := completion{command: command.Name, help: strings.ReplaceAll(command.Help, "'", ""), flags: flagsOf(command)}
+		switch command.Name {
+		case "completion":
+			c.words = command.Positional[0].EnumSlice()
+		case "events":
+			for _, event := range appevents.StandardEvents() {
+				c.words = append(c.words, string(event.Name))
+			}
+		case "explain":
+			for _, e := range codeEntries() {
+				c.words = append(c.words, strings.TrimSuffix(e.Code+"/"+e.Subcode, "/"))
+			}
+		case "trigger":
+			c.words = triggerFields()
+		case "run":
+			c.files = true
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+const bashFrame = `# bash completion for appevents: source <(appevents completion bash)
+_appevents() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev= command= words= i
+    [ "$COMP_CWORD" -gt 0 ] && prev=${COMP_WORDS[COMP_CWORD-1]}
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --) COMPREPLY=($(compgen -c -f -- "$cur")); return ;;
+        -*) ;;
+        *) command=${COMP_WORDS[i]}; break ;;
+        esac
+    done
+    case $prev in
+    --file | --addr-file | --session | --app-secret-file | --other-secret-file)
+        COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    --color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
+    --edge) COMPREPLY=($(compgen -W "activities page_activities events" -- "$cur")); return ;;
+    esac
+    case $command in
+%s    esac
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+complete -F _appevents appevents
+`
+
+func bashScript(list []completion) string {
+	var cases strings.Builder
+	for _, c := range list {
+		name := c.command
+		if name == "" {
+			name = "''"
+		}
+		fmt.Fprintf(&cases, "    %s)\n        words='%s'\n        [[ $cur == -* ]] && words='%s' ;;\n",
+			name, strings.Join(c.words, " "), strings.Join(c.flags, " "))
+	}
+	return fmt.Sprintf(bashFrame, cases.String())
+}
+
+func zshScript(list []completion) string {
+	var b strings.Builder
+	b.WriteString(`#compdef appevents
+# zsh completion for appevents: appevents completion zsh > "${fpath[1]}/_appevents"
+_appevents() {
+    local -a commands
+    if (( CURRENT == 2 )); then
+        commands=(
+`)
+	for _, c := range list[1:] {
+		fmt.Fprintf(&b, "            '%s:%s'\n", c.command, strings.ReplaceAll(c.help, ":", `\:`))
+	}
+	b.WriteString("        )\n        _describe command commands\n        return\n    fi\n    case $words[2] in\n")
+	for _, c := range list[1:] {
+		fmt.Fprintf(&b, "    %s) compadd -- %s ;;\n", c.command, strings.Join(append(c.words, c.flags...), " "))
+	}
+	b.WriteString("    esac\n    [[ $PREFIX == -* ]] || _files\n}\ncompdef _appevents appevents\n")
+	return b.String()
+}
+
+func fishScript(list []completion) string {
+	var b strings.Builder
+	b.WriteString("# fish completion for appevents: appevents completion fish | source\n")
+	for _, c := range list[1:] {
+		fmt.Fprintf(&b, "complete -c appevents -n __fish_use_subcommand -f -a %s -d '%s'\n", c.command, c.help)
+		for _, flag := range c.flags {
+			fmt.Fprintf(&b, "complete -c appevents -n '__fish_seen_subcommand_from %s' -l %s\n",
+				c.command, strings.TrimPrefix(flag, "--"))
+		}
+		if len(c.words) > 0 {
+			fmt.Fprintf(&b, "complete -c appevents -n '__fish_seen_subcommand_from %s' -f -a '%s'\n",
+				c.command, strings.Join(c.words, " "))
+		}
+	}
+	return b.String()
+}
+
+const powershellFrame = `# PowerShell completion for appevents: appevents completion powershell | Out-String | Invoke-Expression
+Register-ArgumentCompleter -Native -CommandName appevents -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $table = @{
+%s    }
+    $command = ''
+    if ($commandAst.CommandElements.Count -gt 1) {
+        $first = $commandAst.CommandElements[1].ToString()
+        if ($table.ContainsKey($first) -and $first -ne $wordToComplete) { $command = $first }
+    }
+    $table[$command] | Where-Object { $_ -like "$wordToComplete*" } | ForEach-Object {
+        [System.Management.Automation.CompletionResult]::new($_)
+    }
+}
+`
+
+func powershellScript(list []completion) string {
+	var table strings.Builder
+	for _, c := range list {
+		fmt.Fprintf(&table, "        '%s' = @('%s')\n", c.command, strings.Join(append(c.words, c.flags...), "', '"))
+	}
+	return fmt.Sprintf(powershellFrame, table.String())
+}

@@ -1,0 +1,87 @@
+// Appevents runs a Messenger bot against an emulator of Meta on this machine, and answers the questions that come up
+// while one is built: why a signature does not match, what an error code means, where an event is accepted.
+//
+//	appevents run -- npm start
+//
+// "appevents --help" lists the commands and the exit codes.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	code := p.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// A program is what the commands share with the process, so that a test can stand in for it.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string
+
+	json, quiet bool
+	colour      string // always, never or auto
+}
+
+// run is the whole program. It returns the exit code.
+func (p *program) run(ctx context.Context, args []string) int {
+	// Before anything is parsed, so that a failure there is reported the same way.
+	p.json = asksForJSON(args)
+	code, err := p.execute(ctx, args)
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		code, err = exitInterrupted, errInterrupted
+	}
+	if err != nil {
+		p.report(err, code)
+	}
+	return code
+}
+
+func (p *program) execute(ctx context.Context, args []string) (int, error) {
+	if err := refuseCredentials(args); err != nil {
+		return exitUsage, err
+	}
+	var tree commands
+	parser, err := newParser(&tree, p)
+	if err != nil {
+		return exitNo, err
+	}
+	if len(args) == 0 {
+		return exitUsage, usageError(`a command is needed; "appevents --help" lists them`)
+	}
+	parsed, err := parser.Parse(args)
+	switch {
+	case errors.Is(err, errHelpShown):
+		return exitDone, nil
+	case err != nil:
+		return exitUsage, explainUsage(parser.Model, args, err)
+	}
+	p.json, p.quiet, p.colour = tree.JSON, tree.Quiet, tree.Color
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	err = parsed.Run(p)
+	return codeOf(err), err
+}
+
+func newParser(tree *commands, p *program) (*kong.Kong, error) {
+	return kong.New(tree,
+		kong.Name("appevents"),
+		kong.Description("Meta on this machine: run any Messenger bot against an emulator of the Graph API."),
+		kong.Writers(p.stdout, p.stderr),
+		kong.NoDefaultHelp(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 80}),
+		kong.Resolvers(p.settings()),
+	)
+}

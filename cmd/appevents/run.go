@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
+	"github.com/appevents/appevents-go/cmd/appevents/internal/intercept"
+	"github.com/appevents/appevents-go/graphtest"
+)
+
+// grace is how long a child may take to end before it is killed.
+const grace = 5 * time.Second
+
+type runCommand struct {
+	emulatorFlags
+
+	KeepEnv []string `name:"keep-env" placeholder:"NAME,…" help:"Variables to pass on as they are, credentials included."`
+	Command []string `arg:"" placeholder:"COMMAND" help:"The bot, behind --."`
+}
+
+// Run starts the emulator, and the bot in an environment that leads it there.
+func (c *runCommand) Run(ctx context.Context, p *program) (err error) {
+	cfg, err := c.config(p)
+	if err != nil {
+		return err
+	}
+	cfg.ExpectBot = true
+	path, err := exec.LookPath(c.Command[0])
+	if err != nil {
+		return usageError("the command cannot be started: %w", err)
+	}
+	s, err := p.open(ctx, &c.emulatorFlags, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := s.close(); err == nil {
+			err = closeErr
+		}
+	}()
+	credentials := s.emulator.Credentials()
+	environ, err := s.authority.Environment(intercept.Child{
+		Parent: p.environ, Emulator: s.url, Keep: c.KeepEnv,
+		Credentials: intercept.Credentials{
+			AppID: credentials.AppID, AppSecret: credentials.AppSecret, PageID: credentials.PageID,
+			PageAccessToken: credentials.PageAccessToken, VerifyToken: credentials.VerifyToken,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	p.note("page     %s/", s.url)
+
+	child := exec.Command(path, c.Command[1:]...) //nolint:gosec,noctx // what the user asks for; ended by stop
+	child.Args[0] = c.Command[0]
+	child.Env, child.Stdin, child.Stdout, child.Stderr = environ, p.stdin, p.stdout, p.stderr
+	child.WaitDelay = time.Second // what the bot started may hold its output open
+	watch, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	group := newGroup(child, isTerminal(p.stdin))
+	if err := group.start(ended); err != nil {
+		return usageError("the command cannot be started: %w", err)
+	}
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		p.show(watch, s, func(x emulator.Exchange) error {
+			p.note("%s", p.describe(p.stderr, x))
+			return nil
+		})
+	}()
+	go p.findBot(watch, s, c.Bot, group)
+
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		group.terminate()
+		timer := time.NewTimer(grace)
+		select {
+		case err = <-ended:
+		case <-timer.C:
+			group.kill()
+			err = <-ended
+		}
+		timer.Stop()
+	}
+	group.sweep(grace)
+	cancel()
+	<-shown
+	return exitWith(exitStatus(child, err))
+}
+
+// exitStatus is that of the child; 128 and the signal when one ended it, as shells say.
+func exitStatus(child *exec.Cmd, err error) int {
+	state := child.ProcessState
+	switch {
+	case state == nil:
+		return exitNo
+	case state.Exited():
+		return state.ExitCode()
+	default:
+		return signalStatus(state, err)
+	}
+}
+
+// webhookPaths are where bots usually take webhooks.
+var webhookPaths = []string{
+	"/webhook", "/", "/webhooks", "/webhook/", "/messenger/webhook", "/webhooks/messenger", "/api/messages",
+	"/facebook/receive", "/messenger", "/webhook/messenger", "/facebook", "/callback",
+}
+
+// findBot waits for the bot to listen, finds its webhook and has it confirmed.
+func (p *program) findBot(ctx context.Context, s *stage, bot string, group *processGroup) {
+	if bot != "" {
+		s.emulator.SetBot(bot)
+		if waitListening(ctx, bot) {
+			p.confirm(ctx, s, bot)
+		}
+		return
+	}
+	token := s.emulator.Credentials().VerifyToken
+	var first string
+	var since time.Time
+	for {
+		for _, base := range p.listeners(group) {
+			if base == s.url {
+				continue
+			}
+			if first == "" {
+				first, since = base+webhookPaths[0], time.Now()
+			}
+			for _, path := range webhookPaths {
+				attempt, cancel := context.WithTimeout(ctx, time.Second)
+				d, err := graphtest.Handshake(attempt, base+path, token)
+				cancel()
+				if err != nil {
+					break // not HTTP, or too busy for now
+				}
+				if d.Acknowledged {
+					s.emulator.SetBot(base + path)
+					p.confirm(ctx, s, base+path)
+					return
+				}
+			}
+		}
+		if first != "" && time.Since(since) > 5*time.Second {
+			p.note("webhook  no path of the bot passes the handshake; %s is tried. --bot names the right one, "+
+				"--verify-token-env the variable with its verify token", first)
+			s.emulator.SetBot(first)
+			p.confirm(ctx, s, first)
+			return
+		}
+		if !pause(ctx) {
+			return
+		}
+	}
+}
+
+// waitListening waits until the bot answers at all.
+func waitListening(ctx context.Context, bot string) bool {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, time.Second)
+		_, err := graphtest.Handshake(attempt, bot, "")
+		cancel()
+		if err == nil || errors.Is(err, context.DeadlineExceeded) {
+			return ctx.Err() == nil
+		}
+		if !pause(ctx) {
+			return false
+		}
+	}
+}
+
+// listeners are the base URLs where the bot may be asked.
+func (p *program) listeners(group *processGroup) []string {
+	if ports, known := group.ports(); known {
+		return ports
+	}
+	port := p.getenv("PORT")
+	if port == "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("http://127.0.0.1:%s", port)}
+}
+
+func withoutQuery(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "the bot"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return strings.TrimSuffix(u.String(), "?")
+}

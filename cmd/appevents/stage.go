@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
+	"github.com/appevents/appevents-go/cmd/appevents/internal/intercept"
+	"github.com/appevents/appevents-go/cmd/appevents/internal/page"
+)
+
+// A stage is an emulator with its port, its page and its interceptor.
+type stage struct {
+	emulator  *emulator.Emulator
+	authority *intercept.Authority
+	proxy     *intercept.Proxy
+	server    *http.Server
+	url       string
+	served    chan error
+}
+
+// config translates the flags.
+func (f *emulatorFlags) config(p *program) (emulator.Config, error) {
+	cfg := emulator.Config{
+		BotURL: f.Bot, AcceptPageActivities: f.AcceptPageActivities, RequireProof: f.RequireProof, Strict: f.Strict,
+		NoSHA1: f.NoSHA1, Max: f.Max, Seed: int64(f.Seed), SessionFile: f.Session, //nolint:gosec // a seed has no sign
+		Page: page.New,
+	}
+	if f.VerifyTokenEnv != "" {
+		if cfg.VerifyToken = p.getenv(f.VerifyTokenEnv); cfg.VerifyToken == "" {
+			return cfg, fail(exitCredentials, "--verify-token-env: the variable is empty or not set")
+		}
+	}
+	if f.Max < 1 {
+		return cfg, usageError("--max must be at least 1")
+	}
+	return cfg, nil
+}
+
+// open starts to listen. Call close at the end, also after an error of anything that follows.
+func (p *program) open(ctx context.Context, f *emulatorFlags, cfg emulator.Config) (*stage, error) {
+	host, _, err := net.SplitHostPort(f.Addr)
+	if err != nil {
+		return nil, usageError("--addr must be HOST:PORT")
+	}
+	if ip := net.ParseIP(host); host == "" || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		p.note("warning: %s can be reached from other machines; the emulator has no password", f.Addr)
+		if ip == nil && host != "" {
+			cfg.Hosts = append(cfg.Hosts, host)
+		}
+	}
+	s := &stage{served: make(chan error, 1)}
+	if s.authority, err = intercept.NewAuthority("", time.Now); err != nil {
+		return nil, err
+	}
+	if s.emulator, err = emulator.New(cfg); err != nil {
+		return nil, errors.Join(err, s.authority.Close())
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", f.Addr)
+	if err != nil {
+		return nil, errors.Join(fail(exitNo, "%w; another port: --addr 127.0.0.1:0", err), s.authority.Close(),
+			s.emulator.Close())
+	}
+	s.url = "http://" + reachable(listener.Addr())
+	s.proxy = &intercept.Proxy{
+		Emulator: s.emulator, TLS: s.authority.TLS(), Offline: f.Offline, Upstream: http.ProxyFromEnvironment,
+		Refused: func(host string) { p.note("refused  %s: --offline", printable(host)) },
+	}
+	s.server = &http.Server{
+		Handler: s.proxy, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	go func() { s.served <- s.server.Serve(listener) }()
+	if f.AddrFile != "" {
+		if err := writeFile(f.AddrFile, reachable(listener.Addr())+"\n"); err != nil {
+			return nil, errors.Join(fail(exitNo, "--addr-file: %w", err), s.close())
+		}
+	}
+	if f.Open {
+		openBrowser(ctx, s.url+"/")
+	}
+	return s, nil
+}
+
+// close ends everything. The session is saved last.
+func (s *stage) close() error {
+	s.proxy.Close()
+	serverErr := s.server.Close()
+	return errors.Join(serverErr, s.emulator.Close(), s.authority.Close())
+}
+
+// reachable is an address under which this machine reaches a listener.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+}
+
+// writeFile writes a file that others watch for: it appears whole.
+func writeFile(name, content string) error {
+	temp, err := os.CreateTemp(filepath.Dir(name), ".appevents-")
+	if err != nil {
+		return err
+	}
+	_, err = temp.WriteString(content)
+	if err = errors.Join(err, temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(temp.Name())
+	}
+	return err
+}
+
+// openBrowser does what it can.
+func openBrowser(ctx context.Context, url string) {
+	name, args := "xdg-open", []string{url}
+	switch runtime.GOOS {
+	case "darwin":
+		name = "open"
+	case "windows":
+		name, args = "rundll32", []string{"url.dll,FileProtocolHandler", url}
+	}
+	command := exec.CommandContext(context.WithoutCancel(ctx), name, args...) //nolint:gosec // our own address
+	if command.Start() == nil {
+		go func() { _ = command.Wait() }()
+	}
+}
+
+// show prints the exchanges as they happen, until ctx ends.
+func (p *program) show(ctx context.Context, s *stage, print func(emulator.Exchange) error) {
+	c, err := emulatorAt{Emulator: s.url}.client()
+	if err != nil {
+		return
+	}
+	_ = c.follow(ctx, 0, func(x emulator.Exchange) (bool, error) {
+		if !x.Done || x.Kind == "handshake" {
+			return true, nil
+		}
+		return true, print(x)
+	})
+}
