@@ -53,6 +53,9 @@ func completions(app *kong.Application) []completion {
 		case "explain":
 			for _, e := range codeEntries() {
 				c.words = append(c.words, strings.TrimSuffix(e.Code+"/"+e.Subcode, "/"))
+				if len(e.Subcode) > 3 { // unmistakable alone
+					c.words = append(c.words, e.Subcode)
+				}
 			}
 		case "trigger":
 			c.words = triggerFields()
@@ -72,7 +75,7 @@ _appevents() {
         case ${COMP_WORDS[i]} in
         --) COMPREPLY=($(compgen -c -f -- "$cur")); return ;;
         -*) ;;
-        *) command=${COMP_WORDS[i]}; break ;;
+        *) [ -n "$command" ] || command=${COMP_WORDS[i]} ;;
         esac
     done
     case $prev in

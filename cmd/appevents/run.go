@@ -20,8 +20,17 @@ const grace = 5 * time.Second
 type runCommand struct {
 	emulatorFlags
 
-	KeepEnv []string `name:"keep-env" placeholder:"NAME,…" help:"Variables to pass on as they are, credentials included."`
-	Command []string `arg:"" placeholder:"COMMAND" help:"The bot, behind --."`
+	KeepEnv []string `name:"keep-env" placeholder:"NAME" help:"Variables to pass on as they are, credentials included."`
+	Command []string `arg:"" name:"command" help:"The bot with its arguments, behind --."`
+}
+
+// Help says what the flags cannot.
+func (runCommand) Help() string {
+	return "appevents run [flags] -- COMMAND ARG…\n\n" +
+		"The bot finds the emulator under Graph's own name, whatever language it is written in, and credentials of the " +
+		"emulator in the place of its own: APP_ID, APP_SECRET, PAGE_ID, PAGE_ACCESS_TOKEN, ACCESS_TOKEN and VERIFY_TOKEN, " +
+		"also behind MESSENGER_ and APPEVENTS_. Its webhook is found by itself on Linux, elsewhere under $PORT, or is " +
+		"given with --bot."
 }
 
 // Run starts the emulator, and the bot in an environment that leads it there.

@@ -109,7 +109,9 @@ func serial() *big.Int {
 	return new(big.Int).SetBytes(random[:])
 }
 
-func anyAddress(size int) *net.IPNet { return &net.IPNet{IP: make(net.IP, size), Mask: make(net.IPMask, size)} }
+func anyAddress(size int) *net.IPNet {
+	return &net.IPNet{IP: make(net.IP, size), Mask: make(net.IPMask, size)}
+}
 
 // PEM is the certificate of the authority.
 func (a *Authority) PEM() []byte { return bytes.Clone(a.caPEM) }

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func TestMain(m *testing.M) {
+	os.Unsetenv("COLUMNS") // kong takes the width of help from it
+	os.Exit(m.Run())
+}
+
+// A result is what a run of the program left.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// invocation is a run of the program: its environment, standard input and arguments.
+type invocation struct {
+	env   []string
+	stdin string
+}
+
+func (i invocation) run(t *testing.T, args ...string) result {
+	t.Helper()
+	return i.runCtx(t.Context(), args...)
+}
+
+func (i invocation) runCtx(ctx context.Context, args ...string) result {
+	var stdout, stderr bytes.Buffer
+	p := &program{stdin: strings.NewReader(i.stdin), stdout: &stdout, stderr: &stderr, environ: i.env}
+	code := p.run(ctx, args)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{
+		"", "emulate", "run", "trigger", "tail", "wait", "events", "explain", "sign", "verify", "completion", "version",
+	} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			args, name := []string{"--help"}, "appevents"
+			if command != "" {
+				args, name = []string{command, "--help"}, command
+			}
+			got := invocation{}.run(t, args...)
+			require.Zero(t, got.code)
+			require.Empty(t, got.stderr)
+			for line := range strings.Lines(got.stdout) {
+				require.LessOrEqual(t, len([]rune(strings.TrimSuffix(line, "\n"))), 80, line)
+			}
+			golden := filepath.Join("testdata", "help", name+".txt")
+			if *update {
+				require.NoError(t, os.WriteFile(golden, []byte(got.stdout), 0o600))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			require.Equal(t, string(want), got.stdout)
+		})
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "a command is needed"},
+		{[]string{"emualte"}, `unknown command "emualte": did you mean "emulate"?`},
+		{[]string{"veri"}, `did you mean "verify"?`},
+		{[]string{"xyzzyplugh"}, `unknown command "xyzzyplugh"; see "appevents --help"`},
+		{[]string{"run", "--offlin", "--", "true"}, `unknown flag "--offlin": did you mean "--offline"?`},
+		{[]string{"verify", "--signture=sha256=abc"}, `unknown flag "--signture": did you mean "--signature"?`},
+		{[]string{"verify"}, "missing flags: --signature"},
+		{[]string{"run"}, `see "appevents run --help"`},
+		{[]string{"run", "--", "no-such-command-anywhere"}, "cannot be started"},
+		{[]string{"emulate", "--addr", "nonsense"}, "--addr must be HOST:PORT"},
+		{[]string{"emulate", "--max", "0"}, "--max must be at least 1"},
+		{[]string{"events", "--edge", "nowhere"}, "--edge must be one of"},
+		{[]string{"completion", "tcsh"}, "must be one of"},
+		{[]string{"trigger"}, "--list"},
+		{[]string{"trigger", "mesages"}, `unknown webhook field: did you mean "messages"?`},
+		{[]string{"trigger", "messages", "--times", "0"}, "--times"},
+		{[]string{"trigger", "messages", "--from", "Ada"}, "decimal digits"},
+		{[]string{"trigger", "messages", "--unsigned", "--sha1-only"}, "can't be used together"},
+		{[]string{"trigger", "messages", "--to", "ftp://x"}, "--to must be"},
+		{[]string{"wait", "--ready", "--event", "Purchase"}, "--ready waits for no event"},
+		{[]string{"wait", "--count", "0"}, "--count"},
+		{[]string{"tail", "--emulator", "ftp://x"}, "address of the emulator"},
+	} {
+		got := invocation{}.run(t, tt.args...)
+		require.Equal(t, exitUsage, got.code, tt.args)
+		require.Empty(t, got.stdout, tt.args)
+		require.Contains(t, got.stderr, tt.want)
+		require.Equal(t, 1, strings.Count(got.stderr, "\n"), got.stderr)
+	}
+}
+
+func TestCredentialsInArgumentsAreRefusedAndNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"trigger", "messages", "--to=http://127.0.0.1/?access_token=EAABcanary123"},
+		{"explain", "EAABcanary123"},
+		{"sign", "1517776481860111|canary0123456789"},
+		{"run", "--", "bot", "--token=EAABcanary123"},
+		{"EAABcanary123"},
+		{"verify", "--json", "--signature", "123456%7Ccanary0123456789"},
+		{"canary0123456789abcdef0123456789"},         // an app secret in the place of a command
+		{"sign", "canary0123456789abcdef0123456789"}, // and of an argument
+		{"sign", "--app-secret=canary0123456789abcdef0123456789"},
+		{"sign", "--canary0123456789abcdef0123456789"},
+	} {
+		got := invocation{}.run(t, args...)
+		require.Equal(t, exitUsage, got.code, args)
+		require.NotContains(t, got.stdout+got.stderr, "canary", args)
+		require.NotEmpty(t, got.stderr)
+	}
+	require.NotEqual(t, exitUsage, invocation{}.run(t, "events", "purchase").code)
+}
+
+func TestErrorsAreJSONOnRequest(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"--json", "emualte"}, {"events", "--json", "nothing"}, {"sign", "--json"}, {"explain", "999999", "--json"},
+		{"wait", "--json", "--timeout", "1ms", "--emulator", "127.0.0.1:1"},
+	} {
+		got := invocation{}.run(t, args...)
+		require.NotZero(t, got.code)
+		require.Empty(t, got.stdout)
+		var message struct {
+			Error struct {
+				Outcome, Message string
+				Code             int
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(got.stderr), &message), got.stderr)
+		require.Equal(t, got.code, message.Error.Code)
+		require.NotEmpty(t, message.Error.Message)
+		require.NotEmpty(t, message.Error.Outcome)
+	}
+}
+
+func TestOutputIsPlainWithoutATerminal(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"events"}, {"events", "Purchase"}, {"explain", "190"}, {"explain", "messages"}, {"--help"}, {"version"}, {"nonsense"},
+	} {
+		got := invocation{env: []string{"TERM=xterm-256color"}}.run(t, args...)
+		require.NotContains(t, got.stdout+got.stderr, "\x1b")
+		require.NotContains(t, got.stdout+got.stderr, "\r")
+	}
+}
+
+func TestColour(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		flag string
+		env  []string
+		want bool
+	}{
+		{"auto", nil, false}, // a buffer is no terminal
+		{"auto", []string{"FORCE_COLOR=1"}, true},
+		{"auto", []string{"FORCE_COLOR=1", "NO_COLOR=1"}, false},
+		{"auto", []string{"FORCE_COLOR=1", "TERM=dumb"}, false},
+		{"auto", []string{"FORCE_COLOR=1", "NO_COLOR="}, true},
+		{"always", []string{"NO_COLOR=1"}, true},
+		{"never", []string{"FORCE_COLOR=1"}, false},
+	} {
+		p := &program{stdout: new(bytes.Buffer), environ: tt.env, colour: tt.flag}
+		require.Equal(t, tt.want, p.coloured(p.stdout), tt)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	require.Regexp(t, `^appevents \d+\.\d+\.\d+ \(Graph v\d+\.0, go1`, invocation{}.run(t, "version").stdout)
+	var fields map[string]any
+	require.NoError(t, json.Unmarshal([]byte(invocation{}.run(t, "version", "--json").stdout), &fields))
+	require.EqualValues(t, 1, fields["schema"])
+}
