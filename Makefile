@@ -22,7 +22,7 @@ export GOWORK := off
 # Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo demo-postgres test test-browser test-postgres faults-postgres test-race cover bench bench-delivery \
+.PHONY: help demo install demo-postgres test test-browser test-postgres faults-postgres test-race cover bench bench-delivery \
 	bench-postgres performance soak flaky-table fuzz fmt tidy vet lint vuln api verify release-check ci no-race
 
 # each runs a command in every module: one visible recipe line each, stopping at the first that fails.
@@ -39,6 +39,11 @@ demo: ## Run the quickstart: no credentials, no network
 
 demo-postgres: ## Show an order and its event committing and rolling back together, in a Postgres server of its own
 	.ci/with-postgres sh -c 'exec go -C examples run ./outbox -demo -postgres "$$POSTGRES_URL"'
+
+# A static program without the paths of this machine. GOBIN says where it goes.
+install: export CGO_ENABLED := 0
+install: ## Install the command-line tool, appevents
+	go -C cmd/appevents install -trimpath -ldflags='-s -w' .
 
 test: ## Run every module's tests
 	$(call each,go test ./...)

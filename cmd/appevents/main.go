@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -32,6 +33,7 @@ type program struct {
 	stdout, stderr io.Writer
 	environ        []string
 
+	grace       time.Duration // how long a child may take to end before it is killed; 0 = 5 s
 	json, quiet bool
 	colour      string // always, never or auto
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,9 +17,15 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
 	os.Unsetenv("COLUMNS") // kong takes the width of help from it
 	os.Exit(m.Run())
 }
+
+// asProgram makes the test binary the program itself, for tests of signals.
+const asProgram = "APPEVENTS_TEST_AS_PROGRAM"
 
 // A result is what a run of the program left.
 type result struct {
@@ -38,10 +45,28 @@ func (i invocation) run(t *testing.T, args ...string) result {
 }
 
 func (i invocation) runCtx(ctx context.Context, args ...string) result {
-	var stdout, stderr bytes.Buffer
+	var stdout, stderr buffer
 	p := &program{stdin: strings.NewReader(i.stdin), stdout: &stdout, stderr: &stderr, environ: i.env}
 	code := p.run(ctx, args)
 	return result{code, stdout.String(), stderr.String()}
+}
+
+// A buffer can be written and read at the same time.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(data []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(data)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 func TestHelp(t *testing.T) {

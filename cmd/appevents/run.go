@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +15,8 @@ import (
 	"github.com/appevents/appevents-go/graphtest"
 )
 
-// grace is how long a child may take to end before it is killed.
-const grace = 5 * time.Second
+// defaultGrace is how long a child may take to end before it is killed.
+const defaultGrace = 5 * time.Second
 
 type runCommand struct {
 	emulatorFlags
@@ -77,6 +78,7 @@ func (c *runCommand) Run(ctx context.Context, p *program) (err error) {
 	if err := group.start(ended); err != nil {
 		return usageError("the command cannot be started: %w", err)
 	}
+	grace := cmp.Or(p.grace, defaultGrace)
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)

@@ -139,16 +139,35 @@ func openBrowser(ctx context.Context, url string) {
 	}
 }
 
-// show prints the exchanges as they happen, until ctx ends.
+// show prints the exchanges as they end, until ctx does, and then those that the stream has not brought yet.
 func (p *program) show(ctx context.Context, s *stage, print func(emulator.Exchange) error) {
 	c, err := emulatorAt{Emulator: s.url}.client()
 	if err != nil {
 		return
 	}
-	_ = c.follow(ctx, 0, func(x emulator.Exchange) (bool, error) {
+	last := int64(0)
+	one := func(x emulator.Exchange) (bool, error) {
+		if x.Rev <= last {
+			return true, nil
+		}
+		last = x.Rev
 		if !x.Done || x.Kind == "handshake" {
 			return true, nil
 		}
 		return true, print(x)
-	})
+	}
+	_ = c.follow(ctx, 0, one)
+	var rest struct {
+		Exchanges []emulator.Exchange `json:"exchanges"`
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if c.call(ctx, http.MethodGet, fmt.Sprintf("/-/api/exchanges?after=%d", last), nil, &rest) != nil {
+		return
+	}
+	for _, x := range rest.Exchanges {
+		if _, err := one(x); err != nil {
+			return
+		}
+	}
 }
