@@ -44,8 +44,7 @@ func (e emulatorAt) client() (*client, error) {
 
 // notReached is the error when nobody answers.
 func (c *client) notReached(err error) error {
-	var urlErr *url.Error
-	if errors.As(err, &urlErr) {
+	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		err = urlErr.Err
 	}
 	return fail(exitNotSent, `no emulator at %s: %w; start one with "appevents emulate" or "appevents run"`, c.base, err)

@@ -141,7 +141,8 @@ func fishScript(list []completion) string {
 	return b.String()
 }
 
-const powershellFrame = `# PowerShell completion for appevents: appevents completion powershell | Out-String | Invoke-Expression
+const powershellFrame = `# PowerShell completion for appevents:
+# appevents completion powershell | Out-String | Invoke-Expression
 Register-ArgumentCompleter -Native -CommandName appevents -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $table = @{

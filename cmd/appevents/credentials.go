@@ -91,7 +91,7 @@ func (p *program) appSecret(flags secretFlags, body string) (credential, error) 
 // readSecret reads a credential from a file, or from standard input for "-". The newline that editors add is not part
 // of it.
 func (p *program) readSecret(file string) (string, error) {
-	var source io.Reader = p.stdin
+	source := p.stdin
 	if file != "-" {
 		opened, err := os.Open(file) //nolint:gosec // the user names it
 		if err != nil {
@@ -136,7 +136,7 @@ func isTerminal(w any) bool {
 // readBody reads a file, or standard input when file is empty or "-". Bodies are small; max guards the memory.
 func (p *program) readBody(file string) ([]byte, error) {
 	const most = 16 << 20
-	var source io.Reader = p.stdin
+	source := p.stdin
 	if file != "" && file != "-" {
 		opened, err := os.Open(file) //nolint:gosec // the user names it
 		if err != nil {

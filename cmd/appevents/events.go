@@ -120,10 +120,8 @@ func conversionOf(spec appevents.EventSpec) string {
 func findEvent(list []appevents.EventSpec, name string) (appevents.EventSpec, bool) {
 	word := names.Letters(name)
 	for _, spec := range list {
-		for _, known := range eventNames(spec) {
-			if known == word {
-				return spec, true
-			}
+		if slices.Contains(eventNames(spec), word) {
+			return spec, true
 		}
 	}
 	return appevents.EventSpec{}, false

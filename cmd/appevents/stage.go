@@ -140,7 +140,7 @@ func openBrowser(ctx context.Context, url string) {
 }
 
 // show prints the exchanges as they end, until ctx does, and then those that the stream has not brought yet.
-func (p *program) show(ctx context.Context, s *stage, print func(emulator.Exchange) error) {
+func (p *program) show(ctx context.Context, s *stage, printOne func(emulator.Exchange) error) {
 	c, err := emulatorAt{Emulator: s.url}.client()
 	if err != nil {
 		return
@@ -154,7 +154,7 @@ func (p *program) show(ctx context.Context, s *stage, print func(emulator.Exchan
 		if !x.Done || x.Kind == "handshake" {
 			return true, nil
 		}
-		return true, print(x)
+		return true, printOne(x)
 	}
 	_ = c.follow(ctx, 0, one)
 	var rest struct {

@@ -31,9 +31,9 @@ type triggerCommand struct {
 	Text           string   `placeholder:"TEXT" help:"Text of the message."`
 	Payload        string   `placeholder:"PAYLOAD" help:"Payload of the postback, quick reply or opt-in."`
 	Ad             string   `placeholder:"ID" help:"The ad that led the person here."`
-	Set            []string `sep:"none" placeholder:"PATH=JSON" help:"Change a member, such as message.nlp.intents=[]; repeatable."`
+	Set            []string `sep:"none" placeholder:"PATH=JSON" help:"Change a member, such as message.nlp.intents=[]; repeatable."` //nolint:lll // a tag
 	File           string   `placeholder:"FILE" help:"Send this body, - for standard input."`
-	Times          int      `default:"1" placeholder:"N" help:"Send it so often; more than once are redeliveries [${default}]."`
+	Times          int      `default:"1" placeholder:"N" help:"Send it so often; more than once are redeliveries [${default}]."` //nolint:lll // a tag
 	Unsigned       bool     `xor:"sign" help:"Send no signature."`
 	WrongSignature bool     `xor:"sign" help:"Sign with another secret."`
 	SHA1Only       bool     `name:"sha1-only" xor:"sign" help:"Send only the older X-Hub-Signature."`
@@ -140,8 +140,7 @@ func (c *triggerCommand) throughEmulator(ctx context.Context, p *program) error 
 		OK        bool                `json:"ok"`
 	}
 	err = client.call(ctx, http.MethodPost, "/-/api/trigger", request.Bytes(), &result)
-	var status *statusError
-	if errors.As(err, &status) {
+	if _, refused := errors.AsType[*statusError](err); refused {
 		return fail(exitNo, "%w", err)
 	}
 	if err != nil {
@@ -247,8 +246,7 @@ func post(ctx context.Context, target string, header http.Header, body []byte) (
 	begin := time.Now()
 	resp, err := client.Do(req)
 	if err != nil {
-		var urlErr *url.Error
-		if errors.As(err, &urlErr) {
+		if urlErr, ok := errors.AsType[*url.Error](err); ok {
 			err = urlErr.Err // the URL may hold a secret
 		}
 		switch {

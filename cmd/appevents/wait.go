@@ -69,8 +69,7 @@ func (c *waitCommand) ready(ctx context.Context, client *client) error {
 
 // gaveUp is the error at the deadline: the emulator was not reached at all, or the answer is no.
 func (c *waitCommand) gaveUp(last error) error {
-	var f *failure
-	if errors.As(last, &f) {
+	if f, ok := errors.AsType[*failure](last); ok {
 		return f
 	}
 	return fail(exitNo, "not ready within %s: %w", c.Timeout, last)

@@ -177,13 +177,13 @@ func (e *environment) replaceCredentials(c Child) {
 	replacement := c.names(e)
 	scrub := make(map[string]string) // a real value -> the emulator's
 	for name, value := range replacement {
-		if real := e.get(name); len(real) >= minSecret && real != value && !keep(name) {
-			scrub[real] = value
+		if given := e.get(name); len(given) >= minSecret && given != value && !keep(name) {
+			scrub[given] = value
 		}
 		if file := e.get(name + "_FILE"); file != "" && !keep(name+"_FILE") {
 			if data, err := os.ReadFile(file); err == nil { //nolint:gosec // the parent's own secret
-				if real := strings.TrimSpace(string(data)); len(real) >= minSecret {
-					scrub[real] = value
+				if given := strings.TrimSpace(string(data)); len(given) >= minSecret {
+					scrub[given] = value
 				}
 			}
 		}
@@ -197,8 +197,8 @@ func (e *environment) replaceCredentials(c Child) {
 		}
 	}
 	longest := make([]string, 0, len(scrub))
-	for real := range scrub {
-		longest = append(longest, real)
+	for given := range scrub {
+		longest = append(longest, given)
 	}
 	slices.SortFunc(longest, func(a, b string) int { return len(b) - len(a) })
 	for _, name := range slices.Clone(e.names) {
@@ -206,8 +206,8 @@ func (e *environment) replaceCredentials(c Child) {
 			continue
 		}
 		value := e.get(name)
-		for _, real := range longest {
-			value = strings.ReplaceAll(value, real, scrub[real])
+		for _, given := range longest {
+			value = strings.ReplaceAll(value, given, scrub[given])
 		}
 		e.set(name, tokenShapes.ReplaceAllLiteralString(value, c.Credentials.PageAccessToken))
 	}

@@ -277,7 +277,7 @@ func (p *Proxy) dial(ctx context.Context, address string) (net.Conn, error) {
 		return nil, err
 	}
 	reader := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(reader, &http.Request{Method: http.MethodConnect})
+	resp, err := http.ReadResponse(reader, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // the tunnel
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = errors.New("the proxy refused: " + resp.Status)
 	}
