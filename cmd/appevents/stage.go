@@ -19,6 +19,9 @@ import (
 	"github.com/appevents/appevents-go/cmd/appevents/internal/page"
 )
 
+// maxShown bounds what show remembers.
+const maxShown = 10_000
+
 // A stage is an emulator with its port, its page and its interceptor.
 type stage struct {
 	emulator  *emulator.Emulator
@@ -146,14 +149,16 @@ func (p *program) show(ctx context.Context, s *stage, printOne func(emulator.Exc
 		return
 	}
 	last := int64(0)
+	shown := make(map[int64]int64) // exchange -> revision
 	one := func(x emulator.Exchange) (bool, error) {
-		if x.Rev <= last {
+		last = max(last, x.Rev)
+		if !x.Done || x.Kind == "handshake" || shown[x.ID] == x.Rev {
 			return true, nil
 		}
-		last = x.Rev
-		if !x.Done || x.Kind == "handshake" {
-			return true, nil
+		if len(shown) > maxShown { // what is repeated was changed lately
+			clear(shown)
 		}
+		shown[x.ID] = x.Rev
 		return true, printOne(x)
 	}
 	_ = c.follow(ctx, 0, one)

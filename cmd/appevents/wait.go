@@ -78,11 +78,10 @@ func (c *waitCommand) gaveUp(last error) error {
 // event counts what the emulator has accepted.
 func (c *waitCommand) event(ctx context.Context, p *program, client *client) error {
 	seen := make(map[int64]int) // exchange -> events in it that count
-	reached := false
+	var unreached error
 	for {
 		count := 0
 		err := client.follow(ctx, 0, func(x emulator.Exchange) (bool, error) {
-			reached = true
 			if n := c.matches(x); n > seen[x.ID] {
 				if p.json {
 					if err := p.printExchange(x); err != nil {
@@ -100,14 +99,17 @@ func (c *waitCommand) event(ctx context.Context, p *program, client *client) err
 		switch {
 		case count >= c.Count:
 			return nil
-		case ctx.Err() == nil && err == nil:
-			reached = true // the stream ended; the emulator may come back
-		case ctx.Err() == nil && codeOf(err) != exitNotSent:
+		case ctx.Err() != nil: // the attempt was cut short: it says nothing
+		case err == nil:
+			unreached = nil // the stream ended; the emulator may come back
+		case codeOf(err) == exitNotSent:
+			unreached = err
+		default:
 			return err
 		}
 		if !pause(ctx) {
-			if err != nil && !reached && codeOf(err) == exitNotSent {
-				return err
+			if unreached != nil {
+				return unreached
 			}
 			return fail(exitNo, "%d of %d within %s", count, c.Count, c.Timeout)
 		}
