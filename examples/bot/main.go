@@ -97,7 +97,8 @@ func parseSettings(args []string, getenv func(string) string, stderr io.Writer) 
 	flags.StringVar(&s.queue, "queue", "events.db",
 		"the `file` of the queue, or the URL of a database or of NATS servers: postgres://host/name, nats://host:4222")
 	flags.IntVar(&s.replicas, "replicas", 1, "on how many NATS servers a new queue is kept: 1, 3 or 5")
-	flags.StringVar(&s.baseURL, "base-url", "", "send to this `URL` instead of to Meta: to a stand-in")
+	flags.StringVar(&s.baseURL, "base-url", getenv("APPEVENTS_BASE_URL"),
+		"send to this `URL` instead of to Meta: to a stand-in, such as that of \"appevents run\"")
 	flags.DurationVar(&s.maxBacklog, "max-backlog", 0,
 		"not ready when a call has waited longer than this; 0 is never, since new calls are safe in the queue all the same")
 	flags.DurationVar(&s.drain, "drain", 0,
