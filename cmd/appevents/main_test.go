@@ -160,7 +160,7 @@ func TestErrorsAreJSONOnRequest(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"--json", "emualte"}, {"events", "--json", "nothing"}, {"sign", "--json"}, {"explain", "999999", "--json"},
-		{"wait", "--json", "--timeout", "1ms", "--emulator", "127.0.0.1:1"},
+		{"wait", "--json", "--timeout", "100ms", "--emulator", "127.0.0.1:1"},
 	} {
 		got := invocation{}.run(t, args...)
 		require.NotZero(t, got.code)

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -162,8 +163,10 @@ func TestRunGivesNoCredentialOfTheParent(t *testing.T) {
 
 // gone reports whether a process has ended. A zombie that waits for its parent has.
 func gone(pid int) bool {
-	state, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
-	return err != nil || strings.HasPrefix(strings.TrimSpace(string(state)), "Z")
+	if stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat"); err == nil {
+		return strings.HasPrefix(string(stat[strings.LastIndexByte(string(stat), ')'):]), ") Z")
+	}
+	return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
 func TestNoChildOutlivesRun(t *testing.T) {

@@ -266,8 +266,8 @@ func TestWait(t *testing.T) {
 		require.True(t, json.Valid([]byte(line)))
 	}
 	nobody := invocation{env: []string{"APPEVENTS_EMULATOR=127.0.0.1:1"}}
-	require.Equal(t, exitNotSent, nobody.run(t, "wait", "--ready", "--timeout", "30ms").code)
-	require.Equal(t, exitNotSent, nobody.run(t, "wait", "--timeout", "30ms").code)
+	require.Equal(t, exitNotSent, nobody.run(t, "wait", "--ready", "--timeout", "500ms").code)
+	require.Equal(t, exitNotSent, nobody.run(t, "wait", "--timeout", "500ms").code)
 	require.Equal(t, exitNotSent, nobody.run(t, "tail").code)
 }
 
