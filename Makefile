@@ -22,8 +22,9 @@ export GOWORK := off
 # Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo install demo-postgres test test-browser test-postgres faults-postgres test-race cover bench bench-delivery \
-	bench-postgres performance soak flaky-table fuzz fmt tidy vet lint vuln api verify release-check ci no-race
+.PHONY: help demo demo-postgres install test test-browser test-postgres faults-postgres test-race cover bench \
+	bench-delivery bench-postgres performance soak flaky-table fuzz fmt tidy vet lint vuln api \
+	verify release-check ci no-race
 
 # each runs a command in every module: one visible recipe line each, stopping at the first that fails.
 define each
