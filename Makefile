@@ -84,7 +84,7 @@ bench-postgres: ## Show the figures of the queue in Postgres beside raw inserts 
 
 # docs/performance.md holds what it printed on an idle machine.
 performance: ## Print each benchmark as a ratio to its floor, which takes some minutes
-	@{ go test -run='^$$' -bench=. -benchmem -benchtime=300ms -count=5 . ./graphtest ./internal/redact; \
+	@{ go test -run='^$$' -bench=. -benchmem -benchtime=300ms -count=5 . ./internal/redact; \
 		cd delivery/boltqueue && go test -run='^$$' -bench='Submit|Deliver' -benchmem -count=3 .; } \
 		| go run ./internal/benchratio
 
