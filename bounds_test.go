@@ -33,7 +33,7 @@ func filledTo(size int, first, unit, last string) string {
 // What an answer allocates in all, from the first byte to the last row: of the rows, each is freed with its turn.
 // Decoded at once, without a bound on their number, empty ones took four hundred times their size.
 func TestBounds_OfInsights(t *testing.T) { //nolint:paralleltest // it counts what the process allocates
-	size, most := 256<<10, uint64(64<<20)
+	size, most := 256<<10, uint64(128<<20) // the race detector takes some of it
 	if *soak {
 		size, most = 8<<20-100, 512<<20
 	}
