@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -201,4 +202,22 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 		after(time.Until(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))) // the fake clock starts in 2000
 		test(t)
 	})
+}
+
+// logText is what a dispatcher logged, to be read while it goes on.
+type logText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }

@@ -1,7 +1,6 @@
 package delivery_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -471,7 +470,7 @@ func TestDispatcher_WaitsAsLongAsAskedBetweenAttempts(t *testing.T) {
 func TestDispatcher_LogsWhatTheQueueCannotPause(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log logText
 		queue := new(recorder).over()
 		queue.failPause = []error{errors.New("no quorum")}
 		b := newBench(t, setup{queue: queue, opts: []delivery.Option{

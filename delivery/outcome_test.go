@@ -1,7 +1,6 @@
 package delivery_test
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"net"
@@ -186,7 +185,7 @@ func TestDispatcher_WaitsForAPermission(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T) {
 				start := time.Now()
-				var log bytes.Buffer
+				var log logText
 				b := newBench(t, setup{
 					graph: []graphtest.Option{graphtest.WithFaults(func(c graphtest.Call) graphtest.Fault {
 						if c.PageID == "901" && c.Time.Sub(start) < time.Hour {

@@ -1,7 +1,6 @@
 package delivery_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -92,7 +91,7 @@ func TestPanickingTokenSource(t *testing.T) {
 		t.Run(policy.String(), func(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T) {
-				var log bytes.Buffer
+				var log logText
 				b := newBench(t, setup{
 					client: []appevents.Option{appevents.WithTokenSource(appevents.TokenFunc(
 						func(_ context.Context, scope appevents.Scope) (string, error) {

@@ -1,7 +1,6 @@
 package delivery_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -131,7 +130,7 @@ func TestRun_GoesOnWhenTheQueueFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		broken := errors.New("disk trouble")
 		q := (&recorder{failLease: []error{broken, broken}, failSette: []error{broken, broken, delivery.ErrFull}}).over()
-		var log bytes.Buffer
+		var log logText
 		b := newBench(t, setup{
 			queue: q, opts: []delivery.Option{delivery.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))},
 		})
@@ -177,7 +176,7 @@ func TestRun_SendsNothingItCannotWriteDown(t *testing.T) {
 func TestRun_LeavesWhatItSettlesTooLate(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log logText
 		queue := new(recorder).over()
 		queue.failSette = []error{delivery.ErrLeaseLost}
 		b := newBench(t, setup{queue: queue, opts: []delivery.Option{
@@ -198,7 +197,7 @@ func TestRun_ReportsWhatItCouldNotSettle(t *testing.T) {
 		for range 1000 {
 			q.failSette = append(q.failSette, delivery.ErrFull)
 		}
-		var log bytes.Buffer
+		var log logText
 		b := newBench(t, setup{
 			queue: q.over(), opts: []delivery.Option{delivery.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))},
 		})
@@ -236,7 +235,7 @@ func TestRun_DoesNotSendWhatWaitedTooLong(t *testing.T) {
 func TestDispatcher_ContainsAPanicOfTheObserver(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log logText
 		b := newBench(t, setup{opts: []delivery.Option{
 			delivery.WithObserver(func(context.Context, delivery.Settled) { panic("observer") }),
 			delivery.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
@@ -251,7 +250,7 @@ func TestDispatcher_ContainsAPanicOfTheObserver(t *testing.T) {
 func TestDispatcher_LogsWhatMatters(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log logText
 		b := newBench(t, setup{opts: []delivery.Option{
 			delivery.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
 		}})
