@@ -105,7 +105,7 @@ func (i *inspection) appEvent(at string, n *node) {
 			continue
 		case "_logTime":
 			if sec, ok := v.int64(); ok {
-				e.Time = time.Unix(sec, 0).UTC()
+				e.Time = secondsTime(sec)
 				i.seconds(field, float64(sec))
 			} else {
 				i.refuse(100, 0, field, "int64", "must be whole Unix seconds")
@@ -278,4 +278,14 @@ func isCurrency(s string) bool {
 		"SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS " +
 		"UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG"
 	return len(s) == 3 && !strings.Contains(s, " ") && strings.Contains(codes, s)
+}
+
+// secondsTime reads Unix seconds. What lies beyond the year 9999, such as milliseconds, is no time: JSON has no form
+// for it, and an Event can be written down. The problems of the call name it.
+func secondsTime(sec int64) time.Time {
+	t := time.Unix(sec, 0).UTC()
+	if t.Year() < 0 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t
 }

@@ -71,7 +71,7 @@ type Field struct {
 type Event struct {
 	Name  string    // _eventName or event_name
 	Value *float64  // _valueToSum or custom_data.value; nil when absent or not a number
-	Time  time.Time // _logTime or event_time read as seconds, UTC; zero when absent
+	Time  time.Time // _logTime or event_time in seconds, UTC; zero when absent or past year 9999
 	ID    string    // event_id
 	// Params holds the other members, or the other custom_data of a conversion, as string, json.Number, bool, nil, []any
 	// or map[string]any.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 const maxConversions = 1000 // entries of data in one call
@@ -184,7 +183,7 @@ func (i *inspection) eventTime(field string, n *node, e *Event) {
 	if v.kind == kindString {
 		i.problem(field, "int64", "want a number, not a string")
 	}
-	e.Time = time.Unix(sec, 0).UTC()
+	e.Time = secondsTime(sec)
 	days := int64(7)
 	if e.Source == "physical_store" {
 		days = 62
