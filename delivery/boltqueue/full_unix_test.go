@@ -68,7 +68,12 @@ func fillAndDrain() error {
 			if err != nil {
 				return err
 			}
-			if err := q.Settle(ctx, done(leases)...); err != nil {
+			err = q.Settle(ctx, done(leases)...)
+			// A transaction of the queue's own can have the last pages for a moment. A dispatcher tries again too.
+			for tries := 0; errors.Is(err, delivery.ErrFull) && tries < 1000; tries++ {
+				err = q.Settle(ctx, done(leases)...)
+			}
+			if err != nil {
 				return fmt.Errorf("settle: %w", err)
 			}
 			n -= len(leases)
