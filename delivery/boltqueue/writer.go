@@ -185,7 +185,7 @@ func (w *writer) run() {
 		}
 		if err == nil && w.growing(batch) {
 			// Accepted means durable: nobody finds the file again when it is not where it was.
-			if err := w.queue.file.there(); err != nil {
+			if err := w.there(); err != nil {
 				batch = w.reject(batch, err)
 			}
 		}
@@ -193,9 +193,18 @@ func (w *writer) run() {
 	}
 }
 
+// there returns an error when the file is not where it was. The watch may have closed it meanwhile.
+func (w *writer) there() error {
+	err := w.queue.file.there()
+	if failed := w.queue.file.failed(); err != nil && failed != nil {
+		return w.queue.ended(failed)
+	}
+	return err
+}
+
 // roomFor returns an error when nothing new can be stored: the file is gone, or there is no reserve.
 func (w *writer) roomFor() error {
-	if err := w.queue.file.there(); err != nil {
+	if err := w.there(); err != nil {
 		return err
 	}
 	if w.full.Load() {
