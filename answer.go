@@ -3,13 +3,13 @@ package appevents
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
+	"github.com/appevents/appevents-go/internal/bounded"
 	"github.com/appevents/appevents-go/internal/loose"
 	"github.com/appevents/appevents-go/internal/redact"
 )
@@ -70,25 +70,15 @@ func (r *Response) redact(secrets []string) {
 
 // readAnswer reads the body of an answer, and hardly more of it than limit.
 func readAnswer(resp *http.Response, limit int) ([]byte, error) {
-	size := 512
+	var buf []byte
 	if 0 <= resp.ContentLength && resp.ContentLength < 1<<16 {
-		size = int(resp.ContentLength) + 1 // one more, to see the end without growing
+		buf = make([]byte, 0, resp.ContentLength+1) // one more, to see the end without growing
 	}
-	body := make([]byte, 0, size)
-	for {
-		n, err := resp.Body.Read(body[len(body):min(cap(body), limit+1)])
-		body = body[:len(body)+n]
-		switch {
-		case len(body) > limit:
-			return body, fmt.Errorf("the answer is longer than %d bytes", limit)
-		case err == io.EOF:
-			return body, nil
-		case err != nil:
-			return body, err
-		case len(body) == cap(body):
-			body = slices.Grow(body, 1)
-		}
+	body, err := bounded.Read(buf, resp.Body, int64(limit))
+	if errors.Is(err, bounded.ErrTooLong) {
+		err = fmt.Errorf("the answer is longer than %d bytes", limit)
 	}
+	return body, err
 }
 
 // decode turns an answer into a Response and, unless it is a success, a *GraphError. Both are free of the secrets.

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
-	"time"
+
+	"github.com/appevents/appevents-go/internal/storable"
 )
 
 // Call is a request to Graph as a value, to be stored and sent later: [*Activity], [*Install], [*PageActivity] or
@@ -80,7 +80,7 @@ func MarshalCall(call Call) ([]byte, error) {
 	}
 	data, err := json.Marshal(call)
 	if err != nil { // most likely a time: the call is stored with one as wrong that JSON can hold
-		data, err = json.Marshal(storableCopy(reflect.ValueOf(call)).Interface())
+		data, err = json.Marshal(storable.Copy(call))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("appevents: marshal call: %w", err)
@@ -93,33 +93,6 @@ func MarshalCall(call Call) ([]byte, error) {
 	stored = append(append(stored, storedKind...), call.callKind()...)
 	stored = append(append(stored, storedValue...), data...)
 	return append(stored, '}'), nil
-}
-
-// storableCopy returns v with the last time that JSON can hold in place of later ones. They are wrong, made from
-// milliseconds perhaps, but must not keep a call from being stored and its error from being seen.
-func storableCopy(v reflect.Value) reflect.Value {
-	copied := reflect.New(v.Type()).Elem()
-	copied.Set(v)
-	switch t, isTime := reflect.TypeAssert[time.Time](v); {
-	case isTime && t.Year() > lastStoredYear:
-		copied.Set(reflect.ValueOf(time.Date(lastStoredYear, 12, 31, 23, 59, 59, 0, time.UTC)))
-	case isTime:
-	case v.Kind() == reflect.Pointer && !v.IsNil():
-		copied.Set(reflect.New(v.Type().Elem()))
-		copied.Elem().Set(storableCopy(v.Elem()))
-	case v.Kind() == reflect.Slice && !v.IsNil():
-		copied.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
-		for i := range v.Len() {
-			copied.Index(i).Set(storableCopy(v.Index(i)))
-		}
-	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				copied.Field(i).Set(storableCopy(v.Field(i)))
-			}
-		}
-	}
-	return copied
 }
 
 const (

@@ -9,6 +9,7 @@ import (
 
 	"github.com/appevents/appevents-go/internal/carrier"
 	"github.com/appevents/appevents-go/internal/lookup"
+	"github.com/appevents/appevents-go/internal/secret"
 )
 
 const (
@@ -84,17 +85,17 @@ func (c config) with(opts []Option) (*Client, error) {
 			return nil, err
 		}
 	}
-	if c.signer.timed && c.signer.secret.reveal() == "" {
+	if c.signer.timed && c.signer.secret.Reveal() == "" {
 		return nil, &ConfigError{Field: "WithProofTime", Reason: "needs WithAppSecret"}
 	}
 	if c.signer.signed == nil {
-		c.signer.signed = hide(&lookup.Recent[string, credentials]{Max: maxSigned})
+		c.signer.signed = secret.Hide(&lookup.Recent[string, credentials]{Max: maxSigned})
 	}
 	if reason := c.http.RefusesProxy(); c.envProxy && reason != "" {
 		return nil, &ConfigError{Field: "WithProxyFromEnvironment", Reason: reason}
 	}
 	if c.http.Given == nil && (c.http.Pool == nil || c.envProxy) {
-		c.http.Pool = hide(carrier.NewPool(c.envProxy))
+		c.http.Pool = secret.Hide(carrier.NewPool(c.envProxy))
 	}
 	return &Client{config: c}, nil
 }

@@ -113,7 +113,7 @@ func (c *Conversion) appendThread(dst []byte, user []hashedField) []byte {
 func appendUserData(dst []byte, user []hashedField) []byte {
 	for i := range user {
 		dst = append(append(append(dst, `,"`...), user[i].conversionsKey()...), `":"`...)
-		dst = append(append(dst, user[i].value()...), '"')
+		dst = append(append(dst, user[i].Digest()...), '"')
 	}
 	return dst
 }

@@ -209,7 +209,7 @@ func (c *Conversion) stableID() string {
 		parts.Add("app_user_id", a.Device.UserID)
 		parts.Add("vendor_id", a.Device.VendorID)
 		for _, f := range c.UserData.appendHashed(nil, nil, time.Now(), nil, nil) {
-			parts.Add("user."+string(f.key()), string(f.value()))
+			parts.Add("user."+string(f.key()), string(f.Digest()))
 		}
 	}
 	parts.Add("name", string(c.Name))

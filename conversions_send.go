@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/appevents/appevents-go/internal/carrier"
+	"github.com/appevents/appevents-go/internal/secret"
 )
 
 const (
@@ -33,7 +34,7 @@ func WithPartnerAgent(name string) Option {
 			letters++
 		}
 	}
-	wrong := len(name) >= 23 || letters < 2 || !sendable(name)
+	wrong := len(name) >= 23 || letters < 2 || !secret.Sendable(name)
 	return option("WithPartnerAgent", when(wrong, "want fewer than 23 characters, no spaces, and at least two letters"),
 		func(c *config) { c.partnerAgent = name })
 }
@@ -41,7 +42,7 @@ func WithPartnerAgent(name string) Option {
 // WithTestEventCode shows conversions in the Test Events view of Events Manager under the given code. They still
 // count for measurement and targeting, so drop the option in production. Defaults to none.
 func WithTestEventCode(code string) Option {
-	wrong := code == "" || len(code) > 100 || !sendable(code)
+	wrong := code == "" || len(code) > 100 || !secret.Sendable(code)
 	return option("WithTestEventCode", when(wrong, "want the code that Events Manager shows"),
 		func(c *config) { c.testEventCode = code })
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/appevents/appevents-go/internal/backoff"
 	"github.com/appevents/appevents-go/internal/loose"
 	"github.com/appevents/appevents-go/internal/names"
 )
@@ -154,11 +155,8 @@ func (r *InsightsReport) Status(ctx context.Context) (ReportStatus, error) {
 	return status, nil
 }
 
-// maxReportPolls bounds Wait: with pollDelays, about two hours.
+// maxReportPolls bounds Wait: with looks half a minute apart, about two hours.
 const maxReportPolls = 300
-
-// pollDelays are the waits between looks at a report: from one second, doubling, to half a minute.
-var pollDelays = RetryPolicy{BaseDelay: time.Second, MaxDelay: 30 * time.Second}
 
 // Wait returns nil once the report is complete. It looks at growing intervals, of half a minute at most, and gives up
 // with [ErrTransient] after about two hours; the report may then be waited for again. progress, unless nil, is called
@@ -176,7 +174,7 @@ func (r *InsightsReport) Wait(ctx context.Context, progress func(ReportStatus)) 
 		if status.Done() {
 			return nil
 		}
-		if err := sleep(ctx, pollDelays.delay(poll)); err != nil {
+		if err := backoff.Sleep(ctx, backoff.Delay(time.Second, 30*time.Second, poll)); err != nil {
 			return &CallError{Op: opInsightsReport.name, Outcome: OutcomeNotSent, Err: err}
 		}
 	}

@@ -2,11 +2,12 @@ package appevents
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
-	"math/big"
 	"strings"
 
+	"github.com/appevents/appevents-go/internal/decimal"
 	"github.com/appevents/appevents-go/internal/jsonscan"
 	"github.com/appevents/appevents-go/internal/loose"
 	"github.com/appevents/appevents-go/internal/names"
@@ -129,11 +130,8 @@ func (r InsightsRow) ConversationsStarted() Decimal { return r.Action(ActionConv
 // CostPerLead returns Spend divided by Leads, rounded half away from zero to the given number of decimals, 0 to 18. ok
 // is false when there were no leads. Meta's own figure is in CostPerAction.
 func (r InsightsRow) CostPerLead(decimals int) (cost Decimal, ok bool) {
-	leads := r.Leads().rat()
-	if leads.Sign() == 0 {
-		return "0", false
-	}
-	return Decimal(new(big.Rat).Quo(r.Spend.rat(), leads).FloatString(min(max(decimals, 0), 18))), true
+	text, ok := decimal.Quotient(string(r.Spend), string(r.Leads()), decimals)
+	return Decimal(text), ok
 }
 
 // ActionStat is a figure about one type of action.
@@ -209,14 +207,11 @@ func sum(stats []ActionStat, actionType string) Decimal {
 			total = total.Add(s.Value)
 		}
 	}
-	return total.plain()
+	return Decimal(total.String())
 }
 
 // Decimal is a number as Graph writes it: exact decimal text such as "88.10". The zero value, "", is 0.
 type Decimal string
-
-// maxDecimal bounds the length of a number.
-const maxDecimal = 64
 
 // UnmarshalJSON reads a JSON number without an exponent, or a string holding one. Null and "" are 0.
 func (d *Decimal) UnmarshalJSON(data []byte) error {
@@ -226,7 +221,7 @@ func (d *Decimal) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	_ = json.Unmarshal(data, &text) // a number is no string and stays as it is
-	if text != "" && !validDecimal(text) {
+	if text != "" && !decimal.Valid(text) {
 		return errNotDecimal
 	}
 	*d = Decimal(text)
@@ -235,30 +230,15 @@ func (d *Decimal) UnmarshalJSON(data []byte) error {
 
 var errNotDecimal = errors.New("not a decimal number")
 
-func validDecimal(s string) bool {
-	if len(s) > maxDecimal {
-		return false
-	}
-	whole, fraction, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
-	return names.Digits(whole) && (!point || names.Digits(fraction))
-}
-
 // String returns the text, "0" for the zero value.
-func (d Decimal) String() string { return string(d.plain()) }
-
-func (d Decimal) plain() Decimal {
-	if d == "" {
-		return "0"
-	}
-	return d
-}
+func (d Decimal) String() string { return cmp.Or(string(d), "0") }
 
 // IsZero reports whether the number is 0, whatever it looks like.
-func (d Decimal) IsZero() bool { return d.rat().Sign() == 0 }
+func (d Decimal) IsZero() bool { return decimal.Rat(string(d)).Sign() == 0 }
 
 // Int64 returns the number as an integer; ok is false when it is not one, or too large.
 func (d Decimal) Int64() (n int64, ok bool) {
-	r := d.rat()
+	r := decimal.Rat(string(d))
 	if !r.IsInt() || !r.Num().IsInt64() {
 		return 0, false
 	}
@@ -267,25 +247,9 @@ func (d Decimal) Int64() (n int64, ok bool) {
 
 // Float64 returns the nearest float64, for charts; money is better added with [Decimal.Add].
 func (d Decimal) Float64() float64 {
-	f, _ := d.rat().Float64()
+	f, _ := decimal.Rat(string(d)).Float64()
 	return f
 }
 
 // Add returns the exact sum, with as many decimals as the longer of the two.
-func (d Decimal) Add(o Decimal) Decimal {
-	return Decimal(new(big.Rat).Add(d.rat(), o.rat()).FloatString(max(d.decimals(), o.decimals())))
-}
-
-func (d Decimal) decimals() int {
-	_, fraction, _ := strings.Cut(string(d), ".")
-	return len(fraction)
-}
-
-// rat is the number; a text that is not one, which only the caller can have made, counts as 0.
-func (d Decimal) rat() *big.Rat {
-	r := new(big.Rat)
-	if validDecimal(string(d)) {
-		_, _ = r.SetString(string(d)) // knows more forms of numbers, and all of these
-	}
-	return r
-}
+func (d Decimal) Add(o Decimal) Decimal { return Decimal(decimal.Add(string(d), string(o))) }

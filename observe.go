@@ -7,6 +7,7 @@ import (
 
 	"github.com/appevents/appevents-go/internal/lookup"
 	"github.com/appevents/appevents-go/internal/loose"
+	"github.com/appevents/appevents-go/internal/secret"
 )
 
 // CallInfo describes one request for an observer.
@@ -28,7 +29,7 @@ type CallInfo struct {
 type watcher struct {
 	logger   *slog.Logger
 	observer func(context.Context, CallInfo)
-	warned   hidden[*lookup.Recent[warningKey, time.Time]] // what was logged, and when
+	warned   secret.Hidden[*lookup.Recent[warningKey, time.Time]] // what was logged, and when
 }
 
 func (w watcher) awake() bool { return w.logger != nil || w.observer != nil }
@@ -83,7 +84,7 @@ func (w watcher) warn(ctx context.Context, op *operation, warnings func() []Issu
 	}
 	for _, issue := range warnings() {
 		key, now := warningKey{op.name, loose.WithoutIndices(issue.Path), issue.Rule}, time.Now()
-		if w.warned.get().Put(key, now, func(last time.Time) bool { return now.Sub(last) < warnAgain }) {
+		if w.warned.Get().Put(key, now, func(last time.Time) bool { return now.Sub(last) < warnAgain }) {
 			w.logger.LogAttrs(ctx, slog.LevelWarn, "appevents: doubtful call", slog.String("op", op.name),
 				slog.String("field", loose.Loggable(issue.Path)), slog.String("rule", issue.Rule),
 				slog.String("warning", loose.Loggable(issue.Message)))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/appevents/appevents-go/internal/lookup"
 	"github.com/appevents/appevents-go/internal/names"
+	"github.com/appevents/appevents-go/internal/secret"
 )
 
 // option sets a property, unless reason says why that cannot work.
@@ -36,13 +37,13 @@ func tokenOption(name, reason string, source TokenSource) Option {
 	return func(c *config) error {
 		excluded := c.tokenOption != "" && c.tokenOption != name
 		reason := cmp.Or(reason, when(excluded, "cannot be combined with "+c.tokenOption))
-		return option(name, reason, func(c *config) { c.tokenOption, c.signer.source = name, hide(source) })(c)
+		return option(name, reason, func(c *config) { c.tokenOption, c.signer.source = name, secret.Hide(source) })(c)
 	}
 }
 
 // WithAccessToken sets one access token for every call. Use [WithTokenSource] when tokens differ by Page.
 func WithAccessToken(token string) Option {
-	return tokenOption("WithAccessToken", unfit("token", token), staticToken{newSecret(token)})
+	return tokenOption("WithAccessToken", secret.Unfit("token", token), staticToken{secret.New(token)})
 }
 
 // WithTokenSource sets where the access token of each call comes from.
@@ -55,8 +56,8 @@ func WithTokenSource(source TokenSource) Option {
 // body), and lets calls in the app's own name use the app token when no other token is configured for them. Keep it off
 // clients and out of repositories.
 func WithAppSecret(appSecret string) Option {
-	return option("WithAppSecret", unfit("secret", appSecret), func(c *config) {
-		c.signer.secret, c.signer.signed = newSecret(appSecret), nil
+	return option("WithAppSecret", secret.Unfit("secret", appSecret), func(c *config) {
+		c.signer.secret, c.signer.signed = secret.New(appSecret), nil
 	})
 }
 
@@ -103,7 +104,7 @@ func WithBaseURL(rawURL string) Option {
 // [http.DefaultTransport], for tests or tracing, reaches its own.
 func WithHTTPClient(client *http.Client) Option {
 	return option("WithHTTPClient", when(client == nil, "the client is nil"), func(c *config) {
-		c.http.Given = hide(client)
+		c.http.Given = secret.Hide(client)
 	})
 }
 
@@ -140,7 +141,7 @@ func WithMaxEvents(n int) Option {
 // silence.
 func WithLogger(logger *slog.Logger) Option {
 	return option("WithLogger", when(logger == nil, "the logger is nil"), func(c *config) {
-		c.watcher.logger, c.watcher.warned = logger, hide(&lookup.Recent[warningKey, time.Time]{Max: maxWarned})
+		c.watcher.logger, c.watcher.warned = logger, secret.Hide(&lookup.Recent[warningKey, time.Time]{Max: maxWarned})
 	})
 }
 

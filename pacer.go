@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/appevents/appevents-go/internal/backoff"
 )
 
 const (
@@ -118,7 +120,7 @@ func (p *Pacer) Wait(ctx context.Context, pageID ID) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
-	return sleep(ctx, d)
+	return backoff.Sleep(ctx, d)
 }
 
 // Delay returns how long Wait would hold now.

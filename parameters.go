@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/appevents/appevents-go/internal/names"
+	"github.com/appevents/appevents-go/internal/storable"
 	"github.com/appevents/appevents-go/internal/wire"
 )
 
@@ -103,7 +104,7 @@ var earliest = time.Date(2004, 1, 1, 0, 0, 0, 0, time.UTC)
 func validateTime(t time.Time, at *place, p *problems, now time.Time) {
 	switch {
 	case t.IsZero():
-	case t.Year() >= lastStoredYear:
+	case t.Year() >= storable.LastYear:
 		p.add(at, RuleRange, "is far in the future: was it made from milliseconds? Use time.UnixMilli")
 	case t.After(now.Add(clockSkew)):
 		p.add(at, RuleRange, "must not be in the future")
@@ -120,9 +121,6 @@ func validateText(s string, at *place, p *problems) {
 
 const identifierRule = "must be 1 to 40 ASCII letters, digits, underscores, hyphens and spaces, " +
 	"and start with neither hyphen nor space"
-
-// lastStoredYear is the last one that JSON can hold of a time.
-const lastStoredYear = 9999
 
 // unmarshalExactly is json.Unmarshal that keeps every digit of a number.
 func unmarshalExactly(data []byte, to any) error {

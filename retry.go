@@ -1,10 +1,6 @@
 package appevents
 
-import (
-	"context"
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 // RetryPolicy says when and how often the client repeats a failed request by itself. The zero value means the
 // defaults.
@@ -71,25 +67,4 @@ func (p RetryPolicy) again(err error, attempt int) bool {
 		return e.Transient && e.Is(ErrTransient)
 	}
 	return false
-}
-
-// delay is the wait after the attempt-th request: growing, capped, half of it random.
-func (p RetryPolicy) delay(attempt int) time.Duration {
-	d := p.MaxDelay
-	if shift := attempt - 1; shift < 30 && p.BaseDelay<<shift>>shift == p.BaseDelay {
-		d = min(p.BaseDelay<<shift, p.MaxDelay)
-	}
-	return d/2 + rand.N(d/2+1) //nolint:gosec // jitter needs no secrecy
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/appevents/appevents-go/internal/backoff"
 	"github.com/appevents/appevents-go/internal/redact"
 )
 
@@ -25,9 +26,9 @@ func (c *Client) do(ctx context.Context, r *request) (Response, error) {
 		r.body = slices.Clip(r.body) // the transport may still be reading what the first attempt wrote behind it
 		maybeReceived = maybeReceived || OutcomeOf(err) == OutcomeUnknown
 		if ctx.Err() == nil && c.retry.again(err, attempt) {
-			delay := c.retry.delay(attempt)
+			delay := backoff.Delay(c.retry.BaseDelay, c.retry.MaxDelay, attempt)
 			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > delay {
-				waitErr := sleep(ctx, delay)
+				waitErr := backoff.Sleep(ctx, delay)
 				if waitErr == nil {
 					continue
 				}
@@ -95,9 +96,9 @@ func (c *Client) send(ctx context.Context, r *request) (Response, error) {
 	defer cancel()
 	cred, err := c.signer.credentials(ctx, r.scope, r.noToken)
 	if err != nil {
-		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: redact.Error(err, c.signer.secret.reveal())}
+		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: redact.Error(err, c.signer.secret.Reveal())}
 	}
-	secrets := append([]string{cred.token, cred.proof, c.signer.secret.reveal()}, r.secrets...)
+	secrets := append([]string{cred.token, cred.proof, c.signer.secret.Reveal()}, r.secrets...)
 	transport := c.http.Transport()
 	x := new(exchange)
 	httpResp, err := c.http.RoundTrip(transport, x.request(ctx, c, r, cred))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/appevents/appevents-go/internal/lookup"
 	"github.com/appevents/appevents-go/internal/redact"
+	"github.com/appevents/appevents-go/internal/secret"
 )
 
 // TokenSource supplies the access token for each call: one source serves any number of Pages.
@@ -64,13 +65,13 @@ type credentials struct {
 // signer makes the credentials of a request.
 type signer struct {
 	app    ID
-	source hidden[TokenSource]
-	secret secret
+	source secret.Hidden[TokenSource]
+	secret secret.Text
 	timed  bool // proofs cover the time and expire after five minutes
 
 	// signed remembers the credentials made of each token: signing costs more than all the rest of a request. It is
 	// shared by the clones of a client that have its secret.
-	signed hidden[*lookup.Recent[string, credentials]]
+	signed secret.Hidden[*lookup.Recent[string, credentials]]
 }
 
 const maxSigned = 1 << 12 // bounds the memory
@@ -86,17 +87,17 @@ func (s *signer) credentials(ctx context.Context, scope Scope, optional bool) (c
 	case token == "":
 		return credentials{}, fmt.Errorf("%w (scope %s)", ErrNoToken, scope.Kind)
 	}
-	cred, ok := s.signed.get().Get(token)
+	cred, ok := s.signed.Get().Get(token)
 	if !ok {
-		if !sendable(token) {
-			return credentials{}, errors.New("the access token holds " + notSendable)
+		if !secret.Sendable(token) {
+			return credentials{}, errors.New("the access token holds " + secret.NotSendable)
 		}
 		cred = s.sign(token)
-		s.signed.get().Put(token, cred, func(credentials) bool { return true })
+		s.signed.Get().Put(token, cred, func(credentials) bool { return true })
 	}
 	if s.timed {
 		cred.time = strconv.FormatInt(time.Now().Unix(), 10)
-		cred.proof = appSecretProof(s.secret.reveal(), token+"|"+cred.time)
+		cred.proof = appSecretProof(s.secret.Reveal(), token+"|"+cred.time)
 	}
 	return cred, nil
 }
@@ -104,7 +105,7 @@ func (s *signer) credentials(ctx context.Context, scope Scope, optional bool) (c
 // sign makes the credentials of a token.
 func (s *signer) sign(token string) credentials {
 	cred := credentials{token: token, bearer: "Bearer " + token}
-	if appSecret := s.secret.reveal(); appSecret != "" {
+	if appSecret := s.secret.Reveal(); appSecret != "" {
 		cred.proof = appSecretProof(appSecret, token)
 	}
 	return cred
@@ -112,7 +113,7 @@ func (s *signer) sign(token string) credentials {
 
 // token returns the token for scope, or "" when there is none.
 func (s *signer) token(ctx context.Context, scope Scope) (string, error) {
-	if source := s.source.get(); source != nil {
+	if source := s.source.Get(); source != nil {
 		token, err := source.Token(ctx, scope)
 		if err != nil {
 			return "", fmt.Errorf("token source: %w", err)
@@ -121,7 +122,7 @@ func (s *signer) token(ctx context.Context, scope Scope) (string, error) {
 			return token, nil
 		}
 	}
-	if appSecret := s.secret.reveal(); scope.Kind == ScopeApp && appSecret != "" {
+	if appSecret := s.secret.Reveal(); scope.Kind == ScopeApp && appSecret != "" {
 		return AppToken(string(s.app), appSecret), nil
 	}
 	return "", nil
@@ -129,7 +130,7 @@ func (s *signer) token(ctx context.Context, scope Scope) (string, error) {
 
 // refused tells the source that Graph did not accept one of its tokens.
 func (s *signer) refused(scope Scope, token string) {
-	if source, ok := s.source.get().(TokenInvalidator); ok {
+	if source, ok := s.source.Get().(TokenInvalidator); ok {
 		source.Invalidate(scope, token)
 	}
 }
@@ -142,13 +143,13 @@ func (s *signer) fingerprint(ctx context.Context, scope Scope) (string, error) {
 	}
 	token, err := s.token(ctx, scope)
 	if err != nil || token == "" {
-		return "", redact.Error(err, s.secret.reveal())
+		return "", redact.Error(err, s.secret.Reveal())
 	}
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:]), nil
 }
 
 // staticToken is the source behind [WithAccessToken].
-type staticToken struct{ secret }
+type staticToken struct{ secret.Text }
 
-func (t staticToken) Token(context.Context, Scope) (string, error) { return t.reveal(), nil }
+func (t staticToken) Token(context.Context, Scope) (string, error) { return t.Reveal(), nil }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/appevents/appevents-go/internal/lookup"
+	"github.com/appevents/appevents-go/internal/redact"
+	"github.com/appevents/appevents-go/internal/secret"
 )
 
 const (
@@ -34,7 +36,7 @@ type TokenCache struct {
 
 // heldToken is what a look-up found, "" for no token.
 type heldToken struct {
-	token   secret
+	token   secret.Text
 	expires time.Time // zero: never
 }
 
@@ -62,7 +64,7 @@ func NewTokenCache(
 			case token == "":
 				expires = time.Now().Add(tokenAbsent + tokenEarly)
 			}
-			return heldToken{newSecret(token), expires}, nil
+			return heldToken{secret.New(token), expires}, nil
 		},
 		Timeout: tokenFetchTimeout,
 		Stale: func(held heldToken) bool {
@@ -73,7 +75,7 @@ func NewTokenCache(
 }
 
 // String names the type, and no token.
-func (c *TokenCache) String() string { return "appevents.TokenCache" + redacted }
+func (c *TokenCache) String() string { return "appevents.TokenCache" + redact.Placeholder }
 
 // Format prints String for every verb.
 func (c *TokenCache) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
@@ -87,13 +89,13 @@ func (c *TokenCache) Token(ctx context.Context, scope Scope) (string, error) {
 		return "", &ConfigError{Field: "TokenCache", Reason: "is nil or zero: make one with NewTokenCache"}
 	}
 	held, err := c.tokens.Get(ctx, scope)
-	return held.token.reveal(), err
+	return held.token.Reveal(), err
 }
 
 // Invalidate forgets token for scope, unless a newer one has taken its place. A look-up under way is not remembered
 // when it returns this token.
 func (c *TokenCache) Invalidate(scope Scope, token string) {
 	if c != nil && token != "" {
-		c.tokens.Refuse(scope, func(held heldToken) bool { return held.token.reveal() == token })
+		c.tokens.Refuse(scope, func(held heldToken) bool { return held.token.Reveal() == token })
 	}
 }

@@ -19,6 +19,8 @@ import (
 
 	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/internal/secret"
 )
 
 // wireCall is a request as it left.
@@ -306,9 +308,9 @@ func TestSigner_RemembersProofsByTokenAndSecret(t *testing.T) {
 		send(other, "other-secret")
 		send(same, "demo-secret")
 	}
-	require.Equal(t, 3, client.signer.signed.get().Len())
-	require.Same(t, client.signer.signed.get(), same.signer.signed.get())
-	require.Equal(t, 3, other.signer.signed.get().Len())
+	require.Equal(t, 3, client.signer.signed.Get().Len())
+	require.Same(t, client.signer.signed.Get(), same.signer.signed.Get())
+	require.Equal(t, 3, other.signer.signed.Get().Len())
 }
 
 func TestSigner_IsBounded(t *testing.T) {
@@ -316,10 +318,10 @@ func TestSigner_IsBounded(t *testing.T) {
 	client, err := New("771", WithAppSecret("demo-secret"))
 	require.NoError(t, err)
 	for i := range maxSigned + 10 {
-		client.signer.source = hide[TokenSource](staticToken{newSecret("EAA" + strconv.Itoa(i))})
+		client.signer.source = secret.Hide[TokenSource](staticToken{secret.New("EAA" + strconv.Itoa(i))})
 		cred, err := client.signer.credentials(t.Context(), Scope{Kind: ScopePage, ID: "901"}, false)
 		require.NoError(t, err)
 		require.Equal(t, "EAA"+strconv.Itoa(i), cred.token)
 	}
-	require.Equal(t, maxSigned, client.signer.signed.get().Len())
+	require.Equal(t, maxSigned, client.signer.signed.Get().Len())
 }

@@ -1,8 +1,6 @@
 package appevents
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -175,11 +173,11 @@ func HashUserData(key UserDataKey, value string) (string, error) {
 		in.Now = time.Now()
 	}
 	var f hashedField
-	var scratch [scratchLen]byte
-	if p := f.set(scratch[:0], kind, value, &in); p != normalize.None && !p.Doubt() {
+	var scratch [normalize.ScratchLen]byte
+	if p := f.Set(scratch[:0], kind, value, &in); p != normalize.None && !p.Doubt() {
 		return "", &ValidationError{Issues: []Issue{userDataIssue(nil, key, p)}}
 	}
-	return string(f.value()), nil
+	return string(f.Digest()), nil
 }
 
 // Hashed returns u with every value replaced by its digest, and with the fields emptied that would be dropped. It is
@@ -191,8 +189,9 @@ func (u UserData) Hashed() (UserData, error) {
 		return UserData{}, err
 	}
 	var h UserData
+	into := h.fields()
 	for i := range fields {
-		*h.field(fields[i].kind) = string(fields[i].value())
+		*into[fields[i].Key] = string(fields[i].Digest())
 	}
 	return h, nil
 }
@@ -213,8 +212,8 @@ func (u UserData) String() string {
 	var b strings.Builder
 	b.WriteString("UserData(")
 	separator := ""
-	for i, key := range userDataKeys {
-		if *u.field(normalize.Key(i)) != "" {
+	for i, value := range u.fields() {
+		if key := userDataKeys[i]; *value != "" {
 			b.WriteString(separator + string(key))
 			separator = " "
 		}
@@ -247,7 +246,7 @@ func (u UserData) MarshalJSON() ([]byte, error) {
 		b = append(b, '"')
 		b = append(b, fields[i].key()...)
 		b = append(b, `":"`...)
-		b = append(b, fields[i].value()...)
+		b = append(b, fields[i].Digest()...)
 		b = append(b, '"')
 	}
 	return append(b, '}'), nil
@@ -278,7 +277,7 @@ func (u *UserData) appendForm(dst []byte, name string) []byte {
 	}
 	var buf [numUserDataKeys]hashedField
 	for _, f := range u.appendHashed(buf[:0], nil, time.Now(), nil, nil) {
-		dst = formenc.AppendField(dst, name+"["+string(f.key())+"]", f.value())
+		dst = formenc.AppendField(dst, name+"["+string(f.key())+"]", f.Digest())
 	}
 	return dst
 }
@@ -291,59 +290,17 @@ func (u *UserData) hash() ([]hashedField, error) {
 }
 
 // A hashedField is one key of a UserData as it is sent.
-type hashedField struct {
-	kind   normalize.Key
-	size   int
-	digest [normalize.MaxHashedLen]byte
-}
+type hashedField struct{ normalize.Hashed }
 
 // key is the field's name on /activities.
-func (f *hashedField) key() UserDataKey { return userDataKeys[f.kind] }
+func (f *hashedField) key() UserDataKey { return userDataKeys[f.Key] }
 
 // conversionsKey is the field's name in the Conversions API.
 func (f *hashedField) conversionsKey() string {
-	if f.kind == normalize.CountryCode {
+	if f.Key == normalize.CountryCode {
 		return "country"
 	}
 	return string(f.key())
-}
-
-// value is the digest: 64 lower-case hexadecimal digits, and behind them only what a caller's own digest brought along.
-func (f *hashedField) value() []byte { return f.digest[:f.size] }
-
-// scratchLen is room for the normal form of all but absurd values; longer ones are allocated.
-const scratchLen = 256
-
-// set makes f the digest of value, or leaves it as it is and returns why there is none. With a doubt it does both.
-func (f *hashedField) set(scratch []byte, kind normalize.Key, value string, in *normalize.Context) normalize.Problem {
-	form, hashed, p := normalize.Append(scratch, kind, value, in)
-	switch {
-	case p != normalize.None && !p.Doubt():
-		return p
-	case hashed:
-		f.size = copy(f.digest[:], form)
-	default:
-		sum := sha256.Sum256(form)
-		encodeHex(&f.digest, &sum)
-		f.size = 2 * sha256.Size
-	}
-	f.kind = kind
-	return p
-}
-
-// encodeHex writes sum to dst in lower-case hexadecimal, eight digits at a time: next to a hash as fast as SHA-256 the
-// two digits at a time of encoding/hex are felt.
-func encodeHex(dst *[normalize.MaxHashedLen]byte, sum *[sha256.Size]byte) {
-	const each = 0x0101010101010101 // times a byte: that byte in all eight places
-	for i := 0; i < len(sum); i += 4 {
-		// Spread four bytes over eight places, a nibble in each.
-		x := uint64(binary.BigEndian.Uint32(sum[i:]))
-		x = (x | x<<16) & 0x0000ffff0000ffff
-		x = (x | x<<8) & 0x00ff00ff00ff00ff
-		x = (x | x<<4) & (each * 0x0f)
-		letters := (x + each*6) >> 4 & each // 1 where the nibble is 10 or more
-		binary.BigEndian.PutUint64(dst[2*i:], x+each*'0'+letters*('a'-'0'-10))
-	}
 }
 
 // appendHashed appends what is sent of u to dst, in a fixed order, and reports the rest with paths below at, or below
@@ -354,14 +311,13 @@ func (u *UserData) appendHashed(dst []hashedField, at *place, now time.Time, ref
 	if u.Country != "" {
 		in.Country = normalize.Country(u.Country)
 	}
-	var scratch [scratchLen]byte
-	for kind := range normalize.Key(numUserDataKeys) {
-		value := *u.field(kind)
-		if value == "" {
+	var scratch [normalize.ScratchLen]byte
+	for i, value := range u.fields() {
+		if *value == "" {
 			continue
 		}
 		dst = append(dst, hashedField{})
-		p := dst[len(dst)-1].set(scratch[:0], kind, value, &in)
+		p := dst[len(dst)-1].Set(scratch[:0], normalize.Key(i), *value, &in) //nolint:gosec // there are a dozen
 		if p == normalize.None {
 			continue
 		}
@@ -373,37 +329,19 @@ func (u *UserData) appendHashed(dst []hashedField, at *place, now time.Time, ref
 			report = refused
 		}
 		if report != nil {
-			report.issues = append(report.issues, userDataIssue(at, userDataKeys[kind], p))
+			report.issues = append(report.issues, userDataIssue(at, userDataKeys[i], p))
 		}
 	}
 	return dst
 }
 
-// field returns the field that holds the given kind.
-func (u *UserData) field(kind normalize.Key) *string {
-	switch kind {
-	case normalize.Email:
-		return &u.Email
-	case normalize.Phone:
-		return &u.Phone
-	case normalize.FirstName:
-		return &u.FirstName
-	case normalize.LastName:
-		return &u.LastName
-	case normalize.Gender:
-		return &u.Gender
-	case normalize.BirthDate:
-		return &u.BirthDate
-	case normalize.City:
-		return &u.City
-	case normalize.State:
-		return &u.State
-	case normalize.Zip:
-		return &u.Zip
-	case normalize.CountryCode:
-		return &u.Country
-	default:
-		return &u.ExternalID
+// fields returns the fields by the kind they hold.
+func (u *UserData) fields() [numUserDataKeys]*string {
+	return [...]*string{
+		normalize.Email: &u.Email, normalize.Phone: &u.Phone, normalize.FirstName: &u.FirstName,
+		normalize.LastName: &u.LastName, normalize.Gender: &u.Gender, normalize.BirthDate: &u.BirthDate,
+		normalize.City: &u.City, normalize.State: &u.State, normalize.Zip: &u.Zip, normalize.CountryCode: &u.Country,
+		normalize.ExternalID: &u.ExternalID,
 	}
 }
 
@@ -412,42 +350,30 @@ func userDataIssue(at *place, key UserDataKey, p normalize.Problem) Issue {
 	if at == nil {
 		at = &place{name: "user_data"}
 	}
-	rule, message := describeProblem(p)
-	return Issue{Path: at.field(string(key)).String(), Rule: rule, Message: message}
+	issue := userDataIssues[p]
+	issue.Path = at.field(string(key)).String()
+	return issue
 }
 
-// describeProblem puts a problem into words. None of them is the value's.
-func describeProblem(p normalize.Problem) (rule, message string) {
-	switch p {
-	case normalize.TooLong:
-		return RuleLength, "must be at most 1024 bytes"
-	case normalize.Encoding:
-		return RuleFormat, "must be UTF-8"
-	case normalize.Digest:
-		return RuleFormat, "looks like a digest other than SHA-256: give the plain value or its SHA-256"
-	case normalize.EmailForm:
-		return RuleFormat, "must be an e-mail address"
-	case normalize.PhoneLength:
-		return RuleLength, "must have 7 to 15 digits, country code included"
-	case normalize.NoLetter:
-		return RuleFormat, "must have a letter"
-	case normalize.GenderWord:
-		return RuleUnknown, "must be f or m, or an English word for one of them"
-	case normalize.DateForm:
-		return RuleFormat, "must be a date with a four-digit year, such as 19910526 or 5/26/1991"
-	case normalize.Calendar:
-		return RuleRange, "must be a date of the calendar"
-	case normalize.DateRange:
-		return RuleRange, "must lie between 1900 and today"
-	case normalize.StateName:
-		return RuleUnknown, "must be one state or province, and of the country if that is the United States or Canada"
-	case normalize.ZipForm:
-		return RuleFormat, "must be a postal code, for the United States of five or nine digits"
-	case normalize.CountryName:
-		return RuleUnknown, "must be an ISO 3166-1 code or the name of a country"
-	case normalize.PhoneNational:
-		return RuleFormat, "should begin with + and the country code, which cannot be told from it; it is sent as it is"
-	default:
-		return RuleRequired, "nothing usable is left after normalisation"
-	}
+// userDataIssues puts the problems into words. None of them is the value's.
+var userDataIssues = [normalize.NumProblems]Issue{
+	normalize.Empty:       {"", RuleRequired, "nothing usable is left after normalisation"},
+	normalize.TooLong:     {"", RuleLength, "must be at most 1024 bytes"},
+	normalize.Encoding:    {"", RuleFormat, "must be UTF-8"},
+	normalize.Digest:      {"", RuleFormat, "looks like a digest other than SHA-256: give the plain value or its SHA-256"},
+	normalize.EmailForm:   {"", RuleFormat, "must be an e-mail address"},
+	normalize.PhoneLength: {"", RuleLength, "must have 7 to 15 digits, country code included"},
+	normalize.NoLetter:    {"", RuleFormat, "must have a letter"},
+	normalize.GenderWord:  {"", RuleUnknown, "must be f or m, or an English word for one of them"},
+	normalize.DateForm:    {"", RuleFormat, "must be a date with a four-digit year, such as 19910526 or 5/26/1991"},
+	normalize.Calendar:    {"", RuleRange, "must be a date of the calendar"},
+	normalize.DateRange:   {"", RuleRange, "must lie between 1900 and today"},
+	normalize.StateName: {
+		"", RuleUnknown, "must be one state or province, and of the country if that is the United States or Canada",
+	},
+	normalize.ZipForm:     {"", RuleFormat, "must be a postal code, for the United States of five or nine digits"},
+	normalize.CountryName: {"", RuleUnknown, "must be an ISO 3166-1 code or the name of a country"},
+	normalize.PhoneNational: {
+		"", RuleFormat, "should begin with + and the country code, which cannot be told from it; it is sent as it is",
+	},
 }

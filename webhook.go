@@ -10,12 +10,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/appevents/appevents-go/internal/bounded"
 	"github.com/appevents/appevents-go/internal/deadline"
+	"github.com/appevents/appevents-go/internal/redact"
+	"github.com/appevents/appevents-go/internal/secret"
 	"github.com/appevents/appevents-go/internal/turns"
 )
 
@@ -94,7 +96,7 @@ type WebhookConfig struct {
 }
 
 // String leaves out the credentials.
-func (c WebhookConfig) String() string { return "appevents.WebhookConfig" + redacted }
+func (c WebhookConfig) String() string { return "appevents.WebhookConfig" + redact.Placeholder }
 
 // Format leaves out the credentials under the verbs of fmt. fmt does not ask it for %p, which is for pointers, nor
 // about an unexported field of another struct: there they can show.
@@ -135,7 +137,7 @@ func (c WebhookConfig) MarshalText() ([]byte, error) { return []byte(c.String())
 // middleware's ResponseWriter has neither SetReadDeadline nor Unwrap (ReadTimeout).
 type Webhook struct {
 	verifier    *Verifier
-	verifyToken secret
+	verifyToken secret.Text
 	maxBody     int64
 	timeout     time.Duration
 	bodies      sync.Pool // of *bodyBuffer
@@ -169,7 +171,7 @@ func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
 	}
 	w := &Webhook{
 		verifier:    verifier,
-		verifyToken: newSecret(cfg.VerifyToken),
+		verifyToken: secret.New(cfg.VerifyToken),
 		maxBody:     cmp.Or(cfg.MaxBody, defaultWebhookBody),
 		timeout:     cmp.Or(cfg.Timeout, defaultWebhookTimeout),
 		dispatcher: eventDispatcher{
@@ -284,7 +286,7 @@ func (w *Webhook) handshake(rw http.ResponseWriter, r *http.Request) {
 
 // isVerifyToken compares in constant time, the length included.
 func (w *Webhook) isVerifyToken(token string) bool {
-	want, got := sha256.Sum256([]byte(w.verifyToken.reveal())), sha256.Sum256([]byte(token))
+	want, got := sha256.Sum256([]byte(w.verifyToken.Reveal())), sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && token != ""
 }
 
@@ -392,34 +394,27 @@ var errBodyTooLarge = fmt.Errorf("%w: larger than WebhookConfig.MaxBody", ErrWeb
 type bodyBuffer struct{ data []byte }
 
 // read fills the buffer with a body of the given length, -1 when unknown, if it is within the limit.
-func (b *bodyBuffer) read(body io.Reader, length, limit int64) error {
+func (b *bodyBuffer) read(body io.Reader, length, limit int64) (err error) {
 	b.data = b.data[:0]
 	if length > limit {
 		return errBodyTooLarge
 	}
+	if body == nil {
+		return nil
+	}
 	if cap(b.data) == 0 {
 		b.data = make([]byte, 0, firstBody)
 	}
-	for body != nil {
-		if len(b.data) == cap(b.data) {
-			b.data = slices.Grow(b.data, len(b.data)) // what arrives counts, not the length announced
-		}
-		n, err := body.Read(b.data[len(b.data):cap(b.data)])
-		b.data = b.data[:len(b.data)+n]
-		if int64(len(b.data)) > limit {
-			return errBodyTooLarge
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-				return errBodyTooLarge
-			}
-			return fmt.Errorf("%w: %w", ErrWebhookBody, err)
-		}
+	b.data, err = bounded.Read(b.data, body, limit)
+	tooLarge := (*http.MaxBytesError)(nil)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, bounded.ErrTooLong), errors.As(err, &tooLarge):
+		return errBodyTooLarge
+	default:
+		return fmt.Errorf("%w: %w", ErrWebhookBody, err)
 	}
-	return nil
 }
 
 // isIncomplete reports whether a body that was read without an error is shorter than announced: net/http does not let

@@ -97,48 +97,45 @@ func (r *Reader) Note(message string) {
 	r.problems = append(r.problems, Problem{Path: path, Message: message})
 }
 
+// expect notes a problem with a value of another kind.
+func (r *Reader) expect(ok bool, message string) {
+	if !ok {
+		r.Note(message)
+	}
+}
+
 // Text reads text, or the digits of a number.
 func (r *Reader) Text() string {
 	v, ok := r.Scan.Text()
-	if !ok {
-		r.Note("must be text")
-	}
+	r.expect(ok, "must be text")
 	return v
 }
 
 // ID reads an identifier, a string or an integer, as text.
 func (r *Reader) ID() string {
 	v, ok := r.Scan.ID()
-	if !ok {
-		r.Note("must be a string or an integer")
-	}
+	r.expect(ok, "must be a string or an integer")
 	return v
 }
 
 // Flag reads a truth value.
 func (r *Reader) Flag() bool {
 	v, ok := r.Scan.Bool()
-	if !ok {
-		r.Note("must be true or false")
-	}
+	r.expect(ok, "must be true or false")
 	return v
 }
 
 // Integer reads an integer.
 func (r *Reader) Integer() int64 {
 	v, ok := r.Scan.Int64()
-	if !ok {
-		r.Note("must be an integer")
-	}
+	r.expect(ok, "must be an integer")
 	return v
 }
 
 // Number reads a number.
 func (r *Reader) Number() float64 {
 	v, ok := r.Scan.Float64()
-	if !ok {
-		r.Note("must be a number")
-	}
+	r.expect(ok, "must be a number")
 	return v
 }
 
