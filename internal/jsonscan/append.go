@@ -73,6 +73,9 @@ func appendEscape(dst []byte, c byte) []byte {
 // AppendFloat appends f in the shortest form that reads back as f: plain digits for everyday magnitudes, an exponent
 // below 1e-6 and from 1e21 on. JSON has no NaN and no infinities: they become null, so callers refuse them first.
 func AppendFloat(dst []byte, f float64) []byte {
+	if out, ok := appendPrice(dst, f); ok {
+		return out
+	}
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(dst, "null"...)
 	}
@@ -86,4 +89,28 @@ func AppendFloat(dst []byte, f float64) []byte {
 		dst = dst[:n-1]
 	}
 	return dst
+}
+
+// appendPrice appends a number that two decimals say exactly, as they do a price, in a fraction of strconv's time. The
+// text is the shortest: no two decimals of up to 15 digits are the same float64.
+func appendPrice(dst []byte, f float64) (out []byte, ok bool) {
+	abs := math.Abs(f)
+	if !(abs > 0 && abs < 1e13) {
+		return dst, false
+	}
+	cents := uint64(abs*100 + 0.5)
+	if float64(cents)/100 != abs {
+		return dst, false
+	}
+	if f < 0 {
+		dst = append(dst, '-')
+	}
+	dst = strconv.AppendUint(dst, cents/100, 10)
+	switch tenth, last := byte(cents/10%10), byte(cents%10); {
+	case last != 0:
+		dst = append(dst, '.', '0'+tenth, '0'+last)
+	case tenth != 0:
+		dst = append(dst, '.', '0'+tenth)
+	}
+	return dst, true
 }

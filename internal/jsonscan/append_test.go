@@ -50,6 +50,17 @@ func TestAppendFloat(t *testing.T) {
 	for _, f := range floatSeeds {
 		require.Equal(t, marshal(t, f), string(jsonscan.AppendFloat(nil, f)), "%g", f)
 	}
+	// Prices take a way of their own: each with its neighbours, which are none, up to where that way ends.
+	for exponent := range 16 {
+		for digits := 1; digits < 1000; digits += 7 {
+			price := float64(digits) * math.Pow10(exponent) / 100
+			for _, f := range []float64{
+				price, -price, math.Nextafter(price, 0), math.Nextafter(price, math.Inf(1)), price / 10, price + 0.01,
+			} {
+				require.Equal(t, marshal(t, f), string(jsonscan.AppendFloat(nil, f)), "%g", f)
+			}
+		}
+	}
 	for _, f := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		require.Equal(t, "null", string(jsonscan.AppendFloat(nil, f)))
 	}

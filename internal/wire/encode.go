@@ -27,8 +27,9 @@ func (p *Plan[T]) Value(v *T, i int) Value {
 
 // A step is what AppendJSON needs of a member, close together.
 type step struct {
-	kind        Kind // Other, too, for what is written in another way than usual
-	pointer     bool // the field begins with a pointer, which is nil when it is not set
+	kind        Kind    // Other, too, for what is written in another way than usual
+	word        bool    // the field is set exactly when one word of it is not zero: its number, pointer or length
+	within      uintptr // where in the field that word is
 	offset      uintptr
 	key, nested string // with what is around it in JSON, and in JSON inside a JSON string
 }
@@ -183,26 +184,25 @@ func (p *Plan[T]) AppendNested(dst []byte, v *T) []byte {
 
 func (p *Plan[T]) appendSet(dst []byte, v *T, nested bool) []byte {
 	p.prepare()
-	appendText := jsonscan.AppendString
-	if nested {
-		appendText = appendNested
-	}
 	for i := range p.steps {
 		s := &p.steps[i]
 		at := s.field(unsafe.Pointer(v)) //nolint:gosec // see field
+		if s.word && *(*uintptr)(unsafe.Add(at, s.within)) == 0 {
+			continue
+		}
 		key := s.key
 		if nested {
 			key = s.nested
 		}
 		switch s.kind {
 		case Text:
-			if text := *(*string)(at); text != "" {
-				dst = appendText(append(dst, key...), text)
+			if text := *(*string)(at); nested {
+				dst = appendNested(append(dst, key...), text)
+			} else {
+				dst = jsonscan.AppendString(append(dst, key...), text)
 			}
 		case Int:
-			if n := *(*int)(at); n != 0 {
-				dst = strconv.AppendInt(append(dst, key...), int64(n), 10)
-			}
+			dst = strconv.AppendInt(append(dst, key...), int64(*(*int)(at)), 10)
 		case Bool:
 			if *(*bool)(at) {
 				dst = append(append(dst, key...), '1')
@@ -212,18 +212,13 @@ func (p *Plan[T]) appendSet(dst []byte, v *T, nested bool) []byte {
 				dst = jsonscan.AppendFloat(append(dst, key...), f)
 			}
 		case Amount:
-			if f := *(**float64)(at); f != nil {
-				dst = jsonscan.AppendFloat(append(dst, key...), *f)
-			}
+			dst = jsonscan.AppendFloat(append(dst, key...), **(**float64)(at))
 		case Time:
 			if t := (*time.Time)(at); !t.IsZero() {
 				dst = strconv.AppendInt(append(dst, key...), t.Unix(), 10)
 			}
 		default:
-			if s.pointer && *(*unsafe.Pointer)(at) == nil {
-				continue
-			}
-			if m := (Value{&p.members[i], at}); m.always || m.Set() {
+			if m := (Value{&p.members[i], at}); s.word || m.always || m.Set() {
 				dst = m.appendJSON(append(dst, key...))
 			}
 		}
