@@ -133,8 +133,9 @@ func (c *Client) LogActivity(ctx context.Context, a *Activity) (*ActivityResult,
 	}
 	c.watcher.warn(ctx, opLogActivity, call.warnings)
 	common := call.body()
-	return c.sendEvents(ctx, a.Events, func(events []Event) *request {
-		body := formenc.AppendField(common, nameCustomEvents, appendEvents(nil, events))
+	return c.sendEvents(ctx, a.Events, func(events []Event) request {
+		body := formenc.AppendField(common, nameCustomEvents, "")
+		body = formenc.Escape(appendEvents(body, events), len(body))
 		common = slices.Clip(common) // a further request gets memory of its own
 		if hasOperational(events) {
 			body = formenc.AppendField(body, nameOperational, appendOperational(nil, events))
@@ -161,7 +162,8 @@ func (c *Client) sendOne(ctx context.Context, op *operation, call activityCall) 
 		return nil, err
 	}
 	c.watcher.warn(ctx, op, call.warnings)
-	resp, err := c.do(ctx, c.activityRequest(op, call.body(), call.clientIP, ""))
+	r := c.activityRequest(op, call.body(), call.clientIP, "")
+	resp, err := c.do(ctx, &r)
 	if err != nil {
 		return nil, err
 	}
@@ -403,7 +405,8 @@ func (a *activityCall) body() []byte {
 	if !a.installedAt.IsZero() {
 		dst = formenc.AppendField(dst, nameInstalledAt, strconv.FormatInt(a.installedAt.Unix(), 10))
 	}
-	if views := a.views; views.ConsiderViews {
+	if a.views.ConsiderViews {
+		views := a.views // a copy, so that a stays on the stack
 		dst = viewsPlan.AppendForm(dst, &views)
 	}
 	dst = bundlePlan.AppendForm(dst, a.bundle)
@@ -416,8 +419,8 @@ func (a *activityCall) body() []byte {
 	return dst
 }
 
-func (c *Client) activityRequest(op *operation, body []byte, clientIP netip.Addr, related ID) *request {
-	return &request{
+func (c *Client) activityRequest(op *operation, body []byte, clientIP netip.Addr, related ID) request {
+	return request{
 		op:       op,
 		method:   http.MethodPost,
 		node:     c.appID,
@@ -433,12 +436,13 @@ func (c *Client) activityRequest(op *operation, body []byte, clientIP netip.Addr
 
 // sendEvents sends events in requests of bounded size, in order, and stops at the first that fails.
 func (c *Client) sendEvents(
-	ctx context.Context, events []Event, build func([]Event) *request,
+	ctx context.Context, events []Event, build func([]Event) request,
 ) (*ActivityResult, error) {
 	result := new(ActivityResult)
 	for start := 0; start < len(events); {
 		end := min(start+c.maxEvents, len(events))
-		resp, err := c.do(ctx, build(events[start:end]))
+		r := build(events[start:end])
+		resp, err := c.do(ctx, &r)
 		if err != nil {
 			if len(events) > c.maxEvents {
 				err = &PartialError{Accepted: start, Failed: end, Total: len(events), Err: err}

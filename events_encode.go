@@ -1,15 +1,18 @@
 package appevents
 
-import "github.com/appevents/appevents-go/internal/wire"
+import (
+	"slices"
+
+	"github.com/appevents/appevents-go/internal/wire"
+)
 
 // appendEvents writes a JSON array of flat objects.
 func appendEvents(dst []byte, events []Event) []byte {
-	size := len(dst) + 2
+	size := 2
 	for i := range events {
 		size += events[i].size()
 	}
-	dst = append(make([]byte, 0, size), dst...)
-	dst = append(dst, '[')
+	dst = append(slices.Grow(dst, size), '[')
 	for i := range events {
 		if i > 0 {
 			dst = append(dst, ',')

@@ -2,7 +2,6 @@ package appevents
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"maps"
 	"net/http"
@@ -10,10 +9,12 @@ import (
 	"slices"
 
 	"github.com/appevents/appevents-go/internal/carrier"
+	"github.com/appevents/appevents-go/internal/deadline"
 )
 
-// An exchange is one HTTP request, in one piece of memory, and how far it got.
+// An exchange is one HTTP request, in one piece of memory, how long it may take, and how far it got.
 type exchange struct {
+	bound  deadline.Context
 	url    url.URL
 	body   bytes.Reader
 	header [5]string
@@ -21,18 +22,12 @@ type exchange struct {
 }
 
 // request makes the HTTP request for r.
-func (x *exchange) request(ctx context.Context, c *Client, r *request, cred credentials) *http.Request {
+func (x *exchange) request(c *Client, r *request, cred credentials) *http.Request {
 	x.url = c.baseURL
-	path := "/" + r.version
-	if r.node != "" {
-		path += "/" + string(r.node)
-	}
-	if r.edge != "" {
-		path += "/" + r.edge
-	}
-	x.url.Path += path
+	var path [128]byte
+	x.url.Path = string(r.appendPath(append(path[:0], c.baseURL.Path...)))
 	if x.url.RawPath != "" {
-		x.url.RawPath += path // nodes and edges have no character that needs an escape
+		x.url.RawPath = string(r.appendPath([]byte(x.url.RawPath))) // there is nothing to escape in a path of Graph
 	}
 	fields := [...][2]string{
 		{"access_token", ""}, {"appsecret_proof", cred.proof}, {"appsecret_time", cred.time},
@@ -68,7 +63,17 @@ func (x *exchange) request(ctx context.Context, c *Client, r *request, cred cred
 	if r.clientIP.IsValid() {
 		set("X-Forwarded-For", r.clientIP.Unmap().WithZone("").String())
 	}
-	return req.WithContext(x.sent.Context(ctx))
+	return req.WithContext(x.sent.Context(&x.bound))
+}
+
+// appendPath writes the path of a request.
+func (r *request) appendPath(dst []byte) []byte {
+	for _, part := range [...]string{r.version, string(r.node), r.edge} {
+		if part != "" {
+			dst = append(append(dst, '/'), part...)
+		}
+	}
+	return dst
 }
 
 // queryOf writes the query of a read.

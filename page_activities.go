@@ -81,8 +81,8 @@ func (c *Client) LogPageActivity(ctx context.Context, p *PageActivity) (*Activit
 		return nil, err
 	}
 	c.watcher.warn(ctx, opLogPageActivity, p.Warnings)
-	return c.sendEvents(ctx, p.Events, func(events []Event) *request {
-		return &request{
+	return c.sendEvents(ctx, p.Events, func(events []Event) request {
+		return request{
 			op:        opLogPageActivity,
 			method:    http.MethodPost,
 			node:      c.appID,

@@ -27,6 +27,9 @@ import (
 // check adds to found what is wrong with the fields that plan declares.
 func check[T any](plan *wire.Plan[T], v *T, at *place, found *problems, now time.Time) {
 	for i := range plan.Members() {
+		if plan.NothingToCheck(v, i) {
+			continue
+		}
 		m := plan.Value(v, i)
 		switch m.Kind {
 		case wire.Text:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/appevents/appevents-go/internal/backoff"
+	"github.com/appevents/appevents-go/internal/deadline"
 	"github.com/appevents/appevents-go/internal/redact"
 )
 
@@ -62,7 +63,10 @@ func asUnknown(err error) error {
 
 // attempt makes one request and tells the observer and the logger.
 func (c *Client) attempt(ctx context.Context, r *request, n int) (resp Response, err error) {
-	start := time.Now()
+	var start time.Time
+	if c.watcher.awake() {
+		start = time.Now()
+	}
 	resp, err = c.send(ctx, r)
 	resp.Attempts = n
 	switch e := err.(type) { //nolint:errorlint // send returns these types unwrapped
@@ -92,16 +96,16 @@ func (c *Client) send(ctx context.Context, r *request) (Response, error) {
 	if err := ctx.Err(); err != nil {
 		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.http.Timeout(c.timeout))
-	defer cancel()
-	cred, err := c.signer.credentials(ctx, r.scope, r.noToken)
+	x := new(exchange)
+	x.bound = deadline.Context{Context: ctx, At: time.Now().Add(c.http.Timeout(c.timeout))}
+	defer x.bound.End()
+	cred, err := c.signer.credentials(&x.bound, r.scope, r.noToken)
 	if err != nil {
 		return Response{}, &CallError{Outcome: OutcomeNotSent, Err: redact.Error(err, c.signer.secret.Reveal())}
 	}
 	secrets := append([]string{cred.token, cred.proof, c.signer.secret.Reveal()}, r.secrets...)
 	transport := c.http.Transport()
-	x := new(exchange)
-	httpResp, err := c.http.RoundTrip(transport, x.request(ctx, c, r, cred))
+	httpResp, err := c.http.RoundTrip(transport, x.request(c, r, cred))
 	if err != nil {
 		failed := &CallError{Outcome: OutcomeUnknown, Err: redact.Error(err, secrets...), retryable: true}
 		if x.sent.Nothing(transport, err) {

@@ -20,5 +20,5 @@ func TestLogActivity_Allocations(t *testing.T) { //nolint:paralleltest // it cou
 		if _, err := client.LogActivity(t.Context(), call); err != nil {
 			panic(err)
 		}
-	}), 32.0)
+	}), 22.0)
 }

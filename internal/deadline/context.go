@@ -1,6 +1,6 @@
 // Package deadline makes contexts with a deadline that cost nothing as long as nobody waits for them: a timer and the
-// rest of [context.WithDeadline] take longer than parsing a message, and a function that hands its event to a queue
-// needs none of it.
+// rest of [context.WithDeadline] take longer than parsing a message. A function that hands its event to a queue needs
+// none of it, nor does a transport that answers from memory.
 package deadline
 
 import (
@@ -60,7 +60,7 @@ func (c *Context) Err() error {
 }
 
 // Value finds in the timed context what package context keeps there, so that contexts made from this one need no
-// goroutine eacc.
+// goroutine each.
 func (c *Context) Value(key any) any {
 	c.mu.Lock()
 	ctx := c.Context

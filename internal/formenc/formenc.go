@@ -1,7 +1,10 @@
 // Package formenc writes the body of a form, and the JSON texts in a query that go-querystring has no tag for.
 package formenc
 
-import "net/url"
+import (
+	"net/url"
+	"slices"
+)
 
 // JSON is a form value that holds JSON text. The zero value is left out.
 type JSON []byte
@@ -22,11 +25,29 @@ func AppendField[T string | []byte](dst []byte, name string, value T) []byte {
 	return appendEscaped(append(appendEscaped(dst, name), '='), value)
 }
 
-// Escape escapes what was written to the end of a form body, from start on.
+// Escape escapes what was written to the end of a form body, from start on. It works in place, from the end: a body
+// that has room needs no other memory.
 func Escape(dst []byte, start int) []byte {
+	more := 0
 	for _, b := range dst[start:] {
-		if !plain[b] {
-			return appendEscaped(dst[:start], string(dst[start:]))
+		if !plain[b] && b != ' ' {
+			more += len("%XX") - 1
+		}
+	}
+	from, to := len(dst), len(dst)+more
+	dst = slices.Grow(dst, more)[:to]
+	for from > start {
+		from--
+		switch b := dst[from]; {
+		case plain[b]:
+			to--
+			dst[to] = b
+		case b == ' ':
+			to--
+			dst[to] = '+'
+		default:
+			to -= len("%XX")
+			dst[to], dst[to+1], dst[to+2] = '%', upperHex[b>>4], upperHex[b&15]
 		}
 	}
 	return dst

@@ -37,7 +37,13 @@ func TestAppendField(t *testing.T) {
 func TestEscape(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "plain-1_2.3~", `["a b","é"]`, "1e+21"} {
-		require.Equal(t, "a=&b="+url.QueryEscape(text), string(formenc.Escape([]byte("a=&b="+text), len("a=&b="))))
+		want := "a=&b=" + url.QueryEscape(text)
+		require.Equal(t, want, string(formenc.Escape([]byte("a=&b="+text), len("a=&b="))))
+
+		roomy := append(make([]byte, 0, 100), "a=&b="+text...)
+		got := formenc.Escape(roomy, len("a=&b="))
+		require.Equal(t, want, string(got))
+		require.Same(t, &roomy[0], &got[0], "in place where there is room")
 	}
 }
 
@@ -48,5 +54,6 @@ func FuzzAppendField(f *testing.F) {
 		body := formenc.AppendField(formenc.AppendField(nil, name1, value1), name2, []byte(value2))
 		require.Equal(t, url.QueryEscape(name1)+"="+url.QueryEscape(value1)+"&"+url.QueryEscape(name2)+"="+
 			url.QueryEscape(value2), string(body))
+		require.Equal(t, name1+url.QueryEscape(value1), string(formenc.Escape([]byte(name1+value1), len(name1))))
 	})
 }

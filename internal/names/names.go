@@ -1,7 +1,10 @@
 // Package names checks and compares names and codes. It knows nothing of the types they belong to.
 package names
 
-import "strings"
+import (
+	"sort"
+	"strings"
+)
 
 // Identifier reports whether s can name an event or a parameter: ^[0-9a-zA-Z_][0-9a-zA-Z _-]{0,39}$, the server's rule
 // for events, which the SDKs apply to parameters too.
@@ -83,15 +86,17 @@ func Distance(a, b string) int {
 	return row[len(b)]
 }
 
-// currencies are the active codes of ISO 4217 for money people pay with, and those withdrawn since 2025.
-const currencies = " AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN " +
+// currencies are the active codes of ISO 4217 for money people pay with, and those withdrawn since 2025, in order.
+const currencies = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN " +
 	"BZD CAD CDF CHF CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD " +
 	"GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR " +
 	"LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK " +
 	"PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND " +
-	"TOP TRY TTD TWD TZS UAH UGX USD UYI UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG "
+	"TOP TRY TTD TWD TZS UAH UGX USD UYI UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG"
 
 // Currency reports whether code is a currency.
 func Currency(code string) bool {
-	return len(code) == 3 && strings.Contains(currencies, " "+code+" ")
+	const size = len("USD ")
+	i := sort.Search((len(currencies)+1)/size, func(i int) bool { return currencies[i*size:i*size+3] >= code })
+	return i*size < len(currencies) && currencies[i*size:i*size+3] == code
 }

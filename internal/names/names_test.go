@@ -46,3 +46,21 @@ func TestLettersAndDistance(t *testing.T) {
 		require.Equal(t, test.want, names.Distance(test.a, test.b), "%s and %s", test.a, test.b)
 	}
 }
+
+func TestCurrency(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for i := range 26 * 26 * 26 {
+		code := string([]byte{'A' + byte(i/676), 'A' + byte(i/26%26), 'A' + byte(i%26)})
+		if names.Currency(code) {
+			found++
+		}
+	}
+	require.Equal(t, 161, found, "they are in order, so that each is found")
+	for _, code := range []string{"AED", "EUR", "USD", "XCG", "ZWG"} {
+		require.True(t, names.Currency(code), code)
+	}
+	for _, code := range []string{"", "U", "US", "USDX", "usd", "US ", "AAA", "ZZZ", "D E", "\xff\xff\xff"} {
+		require.False(t, names.Currency(code), "%q", code)
+	}
+}

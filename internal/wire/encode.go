@@ -30,6 +30,7 @@ type step struct {
 	kind        Kind    // Other, too, for what is written in another way than usual
 	word        bool    // the field is set exactly when one word of it is not zero: its number, pointer or length
 	within      uintptr // where in the field that word is
+	optional    bool    // the value of a field that is not set is a valid one
 	offset      uintptr
 	key, nested string // with what is around it in JSON, and in JSON inside a JSON string
 }
@@ -39,6 +40,13 @@ type step struct {
 // event.
 func (s *step) field(base unsafe.Pointer) unsafe.Pointer {
 	return unsafe.Add(base, s.offset)
+}
+
+// NothingToCheck reports whether the field of v that the i-th of p.Members() declares is not set and need not be. It is
+// a quick test, and may be false for such a field.
+func (p *Plan[T]) NothingToCheck(v *T, i int) bool {
+	s := &p.steps[i]
+	return s.optional && s.word && *(*uintptr)(unsafe.Add(unsafe.Pointer(v), s.offset+s.within)) == 0 //nolint:gosec // see field
 }
 
 // Text returns the value of a [Text].

@@ -161,6 +161,7 @@ func (p *Plan[T]) compile() {
 		case reflect.String, reflect.Slice: // the length stands behind a pointer
 			m.word, m.within = !m.always, unsafe.Sizeof(uintptr(0))
 		}
+		m.optional = !m.Required && m.Min <= 0
 		if m.asText || m.always || m.asNumber {
 			m.step.kind = Other
 		}
