@@ -15,8 +15,8 @@ import (
 	"github.com/appevents/appevents-go/internal/wire"
 )
 
-// Activity is events of one person, sent to /activities by [Client.LogActivity]. The person is named by Thread (a
-// Messenger conversation), by Device, or by UserData.
+// Activity holds events of one person. [Client.LogActivity] sends them to /activities. Thread (a Messenger
+// conversation), Device or UserData says who the person is.
 //
 // https://developers.facebook.com/docs/messenger-platform/analytics/app-events
 type Activity struct {
@@ -43,7 +43,7 @@ type Activity struct {
 	// DataProcessing asks for Limited Data Use.
 	DataProcessing DataProcessing `json:"data_processing,omitzero"`
 
-	// Events is required. More than the client's limit ([WithMaxEvents]) travel in several requests.
+	// Events is required. More events than the client's limit ([WithMaxEvents]) are sent in several requests.
 	Events []Event `json:"events,omitzero"`
 
 	// Bundle, Measurement and the three flags are for apps and measurement partners; see [Install].
@@ -53,18 +53,17 @@ type Activity struct {
 	IncludeDwellData bool        `json:"include_dwell_data,omitzero"`
 	IncludeVideoData bool        `json:"include_video_data,omitzero"`
 
-	// Extra are parameters this package has no field for, sent as they are. Values that Graph wants as lists or
-	// objects must be JSON text. They travel with every request of a call that is split. Names that have a field are
-	// refused, and so are auto_publish, which Meta no longer uses, and custom_events_file, which is Events in another
-	// encoding.
+	// Extra holds parameters that this package has no field for. They are sent as they are, with every request of a call
+	// that is split. Lists and objects must be given as JSON text. Names that have a field are refused, and so are
+	// auto_publish, which Meta no longer uses, and custom_events_file, which is Events in another encoding.
 	Extra map[string]string `json:"extra,omitzero"`
 }
 
 // Install is the installation of a mobile app, sent to /activities by [Client.LogInstall].
 //
-// Report one install per person: de-duplicate by device and by your own user ID before you call. Do it from a server
-// with the app token, which must never be stored on a device, and set ClientIP to the device's address. To see an
-// install arrive, look at the app's Events Manager; it may take 20 minutes to show.
+// Report one install per person: de-duplicate by device and by your own user ID before you call. Report it from a
+// server, with the app token, which must never be stored on a device, and set ClientIP to the device's address. The
+// install shows up in the app's Events Manager, which may take 20 minutes.
 //
 // https://developers.facebook.com/docs/marketing-api/app-event-api
 type Install struct {
@@ -103,7 +102,7 @@ type Install struct {
 	// documentation asks for an advertiser ID or attribution.
 	AllowAnonID bool `json:"allow_anon_id,omitzero"`
 
-	// Extra are parameters this package has no field for, as in [Activity].
+	// Extra holds parameters that this package has no field for, as in [Activity].
 	Extra map[string]string `json:"extra,omitzero"`
 }
 
@@ -117,9 +116,8 @@ var (
 // LogActivity sends the events of a to POST /{app}/activities. It works without an access token; the app token, made
 // from [WithAppSecret], is used when the client has nothing else for [ScopeApp].
 //
-// A non-nil result is returned on success only. When events had to be split over several requests and one of them
-// failed, the error is a [*PartialError]. Errors are otherwise a [*ValidationError], a [*GraphError] or a
-// [*CallError].
+// The result is nil unless the call succeeded. When the events had to be split over several requests and one of them
+// failed, the error is a [*PartialError]. Otherwise it is a [*ValidationError], a [*GraphError] or a [*CallError].
 func (c *Client) LogActivity(ctx context.Context, a *Activity) (*ActivityResult, error) {
 	if err := c.ready(opLogActivity); err != nil {
 		return nil, err

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// AppLinkQuery names the fresh installation that [Client.DeferredAppLink] is about. It is a look-up, not an event, so
-// it is not a [Call]: nothing is gained by storing it.
+// AppLinkQuery names the new installation that [Client.DeferredAppLink] asks about. It is a look-up and not an event,
+// so it is not a [Call]: there is no point in storing it.
 //
 // https://developers.facebook.com/docs/graph-api/reference/application/activities/
 type AppLinkQuery struct {
@@ -31,7 +31,7 @@ type AppLinkQuery struct {
 	// Bundle describes the app.
 	Bundle Bundle
 
-	// Extra are parameters this package has no field for, as in [Activity].
+	// Extra holds parameters that this package has no field for, as in [Activity].
 	Extra map[string]string
 }
 

@@ -38,10 +38,10 @@ func (c *ConversionCall) callKind() string { return callConversions }
 func (in *Install) callKind() string       { return callInstall }
 func (p *PageActivity) callKind() string   { return callPageActivity }
 
-// Scope is [ScopeApp].
+// Scope returns [ScopeApp].
 func (a *Activity) Scope() Scope { return Scope{Kind: ScopeApp} }
 
-// Scope is the dataset.
+// Scope returns the dataset.
 func (c *ConversionCall) Scope() Scope {
 	if c == nil {
 		return Scope{Kind: ScopeDataset}
@@ -49,10 +49,10 @@ func (c *ConversionCall) Scope() Scope {
 	return Scope{Kind: ScopeDataset, ID: c.DatasetID}
 }
 
-// Scope is [ScopeApp].
+// Scope returns [ScopeApp].
 func (in *Install) Scope() Scope { return Scope{Kind: ScopeApp} }
 
-// Scope is the Page of the thread.
+// Scope returns the Page of the thread.
 func (p *PageActivity) Scope() Scope {
 	if p == nil {
 		return Scope{Kind: ScopePage}
@@ -68,7 +68,7 @@ type storedCall struct {
 
 // MarshalCall returns call as JSON for [UnmarshalCall]. It does not validate the call.
 //
-// The stored form holds no credential of Graph: tokens and secrets belong to the client. [UserData] is stored as
+// The stored form holds no credential for Graph: tokens and secrets belong to the client. [UserData] is stored as
 // digests; what cannot be hashed is left out (see Warnings). Everything else is stored as it was given, because the
 // request needs it that way. That can say much about a person: the IDs of a [Thread] and of a [Device], its push token
 // among them; the ClientIP; the receipts, referrers and links of [Bundle] and [Measurement]; and all texts of your own,

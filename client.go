@@ -21,7 +21,7 @@ const (
 )
 
 // Client sends app events to the Graph API. Make one with [New] and share it: it is immutable and safe for concurrent
-// use. The calls of a nil or zero Client fail with a [*ConfigError]. Printing a Client shows no credential.
+// use. Calls on a nil or zero Client fail with a [*ConfigError]. Printing a Client shows no credential.
 type Client struct{ config }
 
 // config is what the options build. It is copied by value and never changed afterwards.
@@ -67,7 +67,7 @@ func New(appID string, opts ...Option) (*Client, error) {
 	}.with(opts)
 }
 
-// Clone returns a copy of c changed by opts. It shares connections with c unless opts hold another HTTP client.
+// Clone returns a copy of c changed by opts. It shares connections with c unless opts contain another HTTP client.
 func (c *Client) Clone(opts ...Option) (*Client, error) {
 	if err := c.made(); err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (c *Client) String() string {
 	return "appevents.Client(app " + string(c.appID) + ", " + c.baseURL.String() + ")"
 }
 
-// GoString returns the same as String.
+// GoString returns String.
 func (c *Client) GoString() string { return c.String() }
 
 // Format prints String for every verb.

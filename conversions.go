@@ -21,10 +21,10 @@ type Conversion struct {
 	// Value is an amount of Data.Currency. Nil means none; a purchase must have one.
 	Value *float64 `json:"value,omitzero"`
 
-	// Time is when it happened, sent as whole seconds. It may be up to seven days past, but Meta advises
-	// to send within the hour: two hours late hurts optimisation, a day late hurts attribution. The zero time means
-	// when the conversion is sent; set it where the conversion may wait. A time up to a minute ahead, which is a
-	// matter of clocks, is sent as now.
+	// Time is when it happened, sent as whole seconds. It may be up to seven days ago, but Meta advises
+	// to send conversions within an hour: two hours late hurts optimisation, a day late hurts attribution. The zero time
+	// means the time of sending, so set it when the conversion may wait. A time up to a minute in the future, by a clock
+	// that is ahead, is sent as now.
 	Time time.Time `json:"time,omitzero"`
 
 	// ID is the same for every copy of the same event. Empty means none. Meta does not promise to recognise

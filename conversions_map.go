@@ -19,10 +19,9 @@ import (
 // way from LogActivity and LogPageActivity to the Conversions API. It changes neither e nor what e shares.
 //
 // Standard events get the names of the Conversions API; an event that already has one of them, such as OrderShipped,
-// keeps it. Names that conversations do not know, and fields without a counterpart, are a [*ValidationError]. An
-// event without an ID gets one made from the thread, name, time and content: equal events always get equal IDs.
-// Events without a Time that are otherwise equal are the same event in this sense, so set it, best to the time of the
-// webhook.
+// keeps it. Names that conversations do not know, and fields without a counterpart, are a [*ValidationError]. An event
+// without an ID gets one made from the thread, name, time and content: equal events always get equal IDs. Two events
+// without a Time that are otherwise equal get the same ID too. So set Time, preferably to that of the webhook.
 func (e Event) Conversion(t Thread) (Conversion, error) {
 	var p problems
 	e.validate(nil, &p, time.Now())

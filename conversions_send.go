@@ -98,20 +98,21 @@ var conversionSubcodes = map[int]string{
 	2804133: "the dataset has no Instagram account: see EnsureDataset",
 }
 
-// SendConversions sends conversions to POST /{dataset}/events, in as many requests as it takes: each has at most 1,000
-// conversions and a megabyte. It returns a result always, and an error unless every conversion was accepted: a
+// SendConversions sends conversions to POST /{dataset}/events, in as many requests as it takes: each holds at most
+// 1,000 conversions and a megabyte. It always returns a result, and an error unless every conversion was accepted: a
 // [*ConversionsError], which holds the same failures as the result, or a [*ValidationError] for a call without
 // conversions.
 //
-// One bad conversion does not spoil the others. Those that are invalid fail here, with a [*ValidationError], and are
-// not sent. Meta refuses a request as a whole for any one conversion in it, without saying for which: a request that
-// it refuses for its content is halved until the bad ones stand alone, which for one among 1,000 takes at most 20
-// further requests, and for any number fewer than two for each conversion. Where 64 of a request, tried alone, are
-// all refused and none was accepted, the rest is not tried: the reason is a common one, a wrong dataset say.
+// One bad conversion does not spoil the others. Invalid ones fail here, with a [*ValidationError], and are not sent.
+// Meta refuses a whole request for one bad conversion in it and does not say which it is, so a request that is refused
+// for its content is halved until the bad ones stand alone. Finding one among 1,000 takes at most 20 further requests;
+// however many there are, it takes fewer than two for each conversion. When 64 conversions of a request have been tried
+// alone and nothing of it was accepted, the rest is not tried: the reason is then a common one, such as a wrong
+// dataset.
 //
-// Any other failure, a time-out or throttling for example, ends the call: the conversions of that request fail with
-// it, those not yet sent with a [*CallError] that says so. To repeat a call, repeat the conversions in Failed whose
-// outcome allows it, and no others.
+// Any other failure, such as a time-out or throttling, ends the call. The conversions of that request fail with it;
+// those that were not sent yet fail with a [*CallError] that says so. To repeat a call, repeat the conversions in
+// Failed whose outcome allows it, and no others.
 //
 // Messenger needs the permission page_events, Instagram instagram_manage_events, and WhatsApp
 // whatsapp_business_management and whatsapp_business_manage_events, on a token for the dataset ([ScopeDataset]).

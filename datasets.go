@@ -83,8 +83,9 @@ func NewDatasetCache(client *Client) (*DatasetCache, error) {
 	return &DatasetCache{datasets: lookup.Cache[ID, ID]{Look: client.EnsureDataset, Max: maxCachedDatasets}}, nil
 }
 
-// Ensure is [Client.EnsureDataset] with a memory. Calls that need the same dataset wait for one look-up, which goes on
-// when the caller that began it leaves. A failure goes to all who wait and is not remembered.
+// Ensure is [Client.EnsureDataset], but remembers the answer. Calls that need the same dataset wait for one look-up,
+// which goes on when the context of the call that began it ends. A failure is returned to all that wait, and is not
+// remembered.
 func (d *DatasetCache) Ensure(ctx context.Context, account ID) (ID, error) {
 	if d == nil || d.datasets.Look == nil {
 		return "", &ConfigError{Field: "DatasetCache", Reason: "is nil or zero: make one with NewDatasetCache"}
@@ -96,7 +97,7 @@ func (d *DatasetCache) Ensure(ctx context.Context, account ID) (ID, error) {
 	return id, err
 }
 
-// Forget drops what is remembered of an account, for one whose dataset was replaced.
+// Forget drops what is remembered about an account. Call it when the dataset of the account was replaced.
 func (d *DatasetCache) Forget(account ID) {
 	if d != nil {
 		d.datasets.Forget(account)

@@ -14,8 +14,8 @@ import (
 // server answers.
 const maxErrorText = 2 << 10
 
-// The classes of failure a program branches on, matched with [errors.Is]. A [GraphError] matches by code and subcode
-// only: Graph's type, HTTP status and texts vary and are localised.
+// The classes of failure that a program branches on. Match them with [errors.Is]. A [GraphError] matches by its code
+// and subcode only, because Graph's type, HTTP status and texts vary.
 //
 //	situation                              sentinel               what to do
 //	-------------------------------------  ---------------------  ------------------------------------------------
@@ -47,11 +47,11 @@ var (
 // Outcome says what became of a call that failed.
 type Outcome uint8
 
-// The outcomes of a call. The zero value means that the error at hand says nothing about a call.
+// The outcomes of a call. The zero value, [OutcomeNone], means that the error says nothing about a call.
 const (
 	OutcomeNone     Outcome = iota
 	OutcomeAccepted         // Graph answered with success
-	OutcomeNotSent          // the request never left completely: Graph cannot have acted on it
+	OutcomeNotSent          // the request was not sent, or not to its end: Graph cannot have acted on it
 	OutcomeRefused          // Graph, or a gateway before it, answered with a refusal
 	OutcomeUnknown          // it was sent, but no usable answer came back: Graph may have acted on it
 )
@@ -95,12 +95,12 @@ func OutcomeOf(err error) Outcome {
 	}
 }
 
-// ConfigError is an option or a configuration field that cannot work. It never repeats a credential.
+// ConfigError is the error of an option or a configuration field that cannot work. It never repeats a credential.
 type ConfigError struct {
 	// Field names the option or field: "WithTimeout", "WebhookConfig.VerifyToken".
 	Field string
 
-	// Reason says what would be right.
+	// Reason says what is wrong with it, or what it must be.
 	Reason string
 }
 
@@ -119,7 +119,7 @@ const (
 	RuleUnknown  = "unknown"  // not one of the allowed values
 )
 
-// Issue is one problem found before anything was sent.
+// Issue is one problem that was found before anything was sent.
 type Issue struct {
 	// Path names the offending field from the root of the call: "consent.advertiser",
 	// "events[0].params.fb_currency". Parameters appear under their wire names.
@@ -128,7 +128,7 @@ type Issue struct {
 	// Rule is one of the Rule constants.
 	Rule string `json:"rule"`
 
-	// Message says what would be right. It never repeats the value.
+	// Message says what the value must be. It never repeats the value.
 	Message string `json:"message"`
 }
 
@@ -140,7 +140,7 @@ func (i Issue) String() string {
 	return i.Path + ": " + i.Message + " (" + i.Rule + ")"
 }
 
-// ValidationError lists every problem of a call that was refused before a byte was sent. Nothing happened on Meta's
+// ValidationError lists every problem of a call that was refused before anything was sent. Nothing happened on Meta's
 // side. Find it with [errors.As]:
 //
 //	var invalid *appevents.ValidationError
@@ -152,7 +152,7 @@ type ValidationError struct {
 // maxIssuesInText bounds Error: a batch of a thousand bad events still reads as one line.
 const maxIssuesInText = 5
 
-// Error names the first problems, one line in all.
+// Error returns the first problems on one line.
 func (e *ValidationError) Error() string {
 	if e == nil || len(e.Issues) == 0 {
 		return "appevents: invalid call"
@@ -172,9 +172,10 @@ func (e *ValidationError) Error() string {
 	return b.String()
 }
 
-// CallError is a call that ended without an answer from Graph: no token, a dial or TLS failure, a time-out, a
-// cancelled context. It unwraps to its cause, in which URLs have lost their query and known secrets are blanked, so
-// errors.Is works with [context.Canceled], [context.DeadlineExceeded] and the sentinels of this package.
+// CallError is the error of a call that got no answer from Graph: there was no token, dialling or TLS failed, time ran
+// out, or the context was cancelled. It unwraps to its cause, so that [errors.Is] finds [context.Canceled],
+// [context.DeadlineExceeded] and the sentinels of this package. Queries are cut off the URLs in the cause, and known
+// secrets are blanked.
 type CallError struct {
 	// Op names the operation: "log activity".
 	Op string
@@ -182,7 +183,7 @@ type CallError struct {
 	// Outcome is [OutcomeNotSent] or [OutcomeUnknown].
 	Outcome Outcome
 
-	// Attempts is how many requests were started, 0 when the call failed before the first one.
+	// Attempts is how many requests were started. It is 0 when the call failed before the first one.
 	Attempts int
 
 	// Err is the cause.
@@ -222,58 +223,58 @@ func (e *CallError) Unwrap() error {
 	return e.Err
 }
 
-// Is matches [ErrUnknownOutcome] by the outcome.
+// Is reports whether target is [ErrUnknownOutcome] and the outcome is unknown.
 func (e *CallError) Is(target error) bool {
 	return e != nil && target == ErrUnknownOutcome && e.Outcome == OutcomeUnknown
 }
 
-// GraphError is a call that was answered with anything but success: Graph's error envelope, {"success":false}, or a
-// body that is not an answer at all (an HTML gateway page, an empty, truncated or false body). The fields hold what
-// Graph sent; those it left out are zero. Match it with the sentinels (see [ErrAuth] and its neighbours) or read the
-// fields through [errors.As].
+// GraphError is the error of a call that was answered with anything but success: with Graph's error envelope, with
+// {"success":false}, or with a body that is no answer at all, such as the HTML page of a gateway or a truncated body.
+// The fields hold what Graph sent; those it left out are zero. Match it with the sentinels (see [ErrAuth] and its
+// neighbours) or read the fields through [errors.As].
 //
 // https://developers.facebook.com/docs/graph-api/guides/error-handling
 type GraphError struct {
 	// Op names the operation: "log activity".
 	Op string `json:"op,omitzero"`
 
-	// Scope is the Page, dataset or ad object that the token had to speak for, where the token is to blame ([ErrAuth]
-	// and [ErrPermission]). It is zero for the app.
+	// Scope is the Page, dataset or ad object that the token had to speak for. It is set only where the token is to
+	// blame ([ErrAuth] and [ErrPermission]), and zero for the app.
 	Scope Scope `json:"-"`
 
 	// StatusCode is the HTTP status. It is always set.
 	StatusCode int `json:"status_code,omitzero"`
 
-	// Code and Subcode are Graph's; both are 0 when the body held no error envelope.
+	// Code and Subcode are Graph's codes. Both are 0 when the body held no error envelope.
 	Code    int `json:"code,omitzero"`
 	Subcode int `json:"subcode,omitzero"`
 
-	// Type is Graph's word for the error. Nearly everything says "OAuthException": never decide by it.
+	// Type is Graph's word for the error. It is nearly always "OAuthException", so do not branch on it.
 	Type string `json:"type,omitzero"`
 
-	// Message is Graph's text for developers, or, without an envelope, this package's description of the body.
+	// Message is Graph's text for developers. Without an envelope it is this package's description of the body.
 	Message string `json:"message,omitzero"`
 
-	// UserTitle and UserMessage are texts for people, in the language of the token's owner.
+	// UserTitle and UserMessage are texts to show to people, in the language of the token's owner.
 	UserTitle   string `json:"user_title,omitzero"`
 	UserMessage string `json:"user_message,omitzero"`
 
-	// TraceID is fbtrace_id: what Meta's support asks for. It expires soon.
+	// TraceID is fbtrace_id, which Meta's support asks for. Meta keeps it for a short time only.
 	TraceID string `json:"trace_id,omitzero"`
 
-	// Transient is Graph's own is_transient.
+	// Transient is is_transient: Graph itself says that repeating the call may help.
 	Transient bool `json:"transient,omitzero"`
 
-	// Data is error_data as JSON, whether Graph sent it as an object or as a string holding one. It is nil when it is
-	// longer than 16 KiB.
+	// Data is error_data as JSON, whether Graph sent it as an object or as a string that holds one. It is nil when there
+	// is none or it is longer than 16 KiB.
 	Data json.RawMessage `json:"data,omitzero"`
 
-	// BlameFields are the paths of the parameters Graph blames (error_data.blame_field_specs), such as
-	// "custom_events[0]._eventName": the first 32 of them.
+	// BlameFields are the paths of the parameters that Graph blames (error_data.blame_field_specs), such as
+	// "custom_events[0]._eventName". There are at most 32.
 	BlameFields []string `json:"blame_fields,omitzero"`
 
-	// RetryAfter is how long Graph asks to stay away from this Page or app; 0 when it did not say. Calls made before
-	// that only lengthen the wait.
+	// RetryAfter is how long Graph asks callers to stay away from this Page or app. Earlier calls only lengthen the wait.
+	// It is 0 when Graph did not say.
 	RetryAfter time.Duration `json:"retry_after,omitzero"`
 
 	// Version is the Graph version that served the call, "" when unknown.
@@ -285,7 +286,7 @@ type GraphError struct {
 	// Attempts is how many requests were made, this one included.
 	Attempts int `json:"attempts,omitzero"`
 
-	// Body is the start of the answer, at most 2 KiB, with known secrets blanked.
+	// Body is the start of the answer, at most 2 KiB, in which known secrets are blanked.
 	Body []byte `json:"-"`
 
 	unknown bool // sent, but this is no answer
@@ -301,7 +302,7 @@ func (e *GraphError) Outcome() Outcome {
 	return OutcomeRefused
 }
 
-// Error is one line: the operation, the codes, Graph's message and, for the known cases, the way out.
+// Error returns the operation, the codes, Graph's message and, for known cases, the way out, on one line.
 func (e *GraphError) Error() string {
 	if e == nil {
 		return "appevents: graph error"
@@ -336,7 +337,7 @@ func (e *GraphError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the reading error behind a truncated body, else nil.
+// Unwrap returns the error of reading a body that was cut short, or nil.
 func (e *GraphError) Unwrap() error {
 	if e == nil {
 		return nil
@@ -344,7 +345,7 @@ func (e *GraphError) Unwrap() error {
 	return e.cause
 }
 
-// Is matches the sentinels by code and subcode. Each code belongs to one class only.
+// Is matches the sentinels by code and subcode. Each error matches one of them at most, besides [ErrUnknownOutcome].
 func (e *GraphError) Is(target error) bool {
 	if e == nil {
 		return false

@@ -8,23 +8,24 @@ import (
 	"github.com/appevents/appevents-go/internal/loose"
 )
 
-// PartialError is a call whose events travelled in several requests, one of which failed. The events before it were
-// accepted, those after it were not sent. It unwraps to what became of the failed request.
+// PartialError is the error of a call whose events were sent in several requests, one of which failed. The events
+// before that request were accepted, those after it were not sent. It unwraps to the error of the failed request.
 type PartialError struct {
-	// Accepted is how many events, from the first on, Graph accepted: repeat the call with Events[Accepted:].
+	// Accepted is how many events Graph accepted, counted from the first. To go on, repeat the call with
+	// Events[Accepted:].
 	Accepted int
 
-	// Failed is the end of the failed request: events [Accepted, Failed) were in it.
+	// Failed is where the failed request ended: it held Events[Accepted:Failed].
 	Failed int
 
 	// Total is how many events the call had.
 	Total int
 
-	// Err is what became of the failed request: a *GraphError or a *CallError.
+	// Err is the error of the failed request: a [*GraphError] or a [*CallError].
 	Err error
 }
 
-// Error names the events of each fate.
+// Error says which events were accepted, which failed and which were not sent.
 func (e *PartialError) Error() string {
 	if e == nil || e.Err == nil {
 		return "appevents: some events were not accepted"
@@ -50,15 +51,15 @@ const sendConversions = "send conversions"
 
 // ConversionFailure is a conversion that was not accepted.
 type ConversionFailure struct {
-	// Index is its place among the conversions of the call.
+	// Index is its place among the conversions of the call, counted from 0.
 	Index int
 
-	// Alone says that Err is about this conversion and no other: it is invalid, or it was tried in a request of its
-	// own. Where it is false, Err is what became of a request with others in it, or of an earlier one, after which this
-	// conversion was not sent.
+	// Alone reports whether Err is about this conversion and no other: the conversion is invalid, or it was tried in a
+	// request of its own. Otherwise Err is about a request that held others too, or about an earlier request, after
+	// which this conversion was not sent.
 	Alone bool
 
-	// Err says why. [OutcomeOf] tells what became of it: not sent ([*ValidationError], [*CallError]), refused
+	// Err says why. [OutcomeOf] tells what became of the conversion: not sent ([*ValidationError], [*CallError]), refused
 	// ([*GraphError]), or unknown ([ErrUnknownOutcome]).
 	Err error
 }
@@ -68,14 +69,14 @@ func (f ConversionFailure) sharesErr(o ConversionFailure) bool {
 	return f.Err == o.Err //nolint:errorlint // identity is what counts
 }
 
-// ConversionsError is the error of a call some of whose conversions were not accepted. [errors.Is] and [errors.As]
-// look through all failures; [OutcomeOf] says unknown if any of them is.
+// ConversionsError is the error of a call of which some conversions were not accepted. [errors.Is] and [errors.As]
+// search all failures. [OutcomeOf] returns [OutcomeUnknown] if the outcome of any of them is unknown.
 type ConversionsError struct {
 	Total  int                 // how many conversions the call had
-	Failed []ConversionFailure // by index
+	Failed []ConversionFailure // sorted by index
 }
 
-// Error counts the failures and names the first of them, one line in all.
+// Error counts the failures and describes the first of them, on one line.
 func (e *ConversionsError) Error() string {
 	if e == nil || len(e.Failed) == 0 {
 		return "appevents: some conversions were not accepted"
@@ -114,8 +115,8 @@ func failureText(err error) string {
 	return loose.Cut(text, maxErrorText/maxIssuesInText)
 }
 
-// Unwrap returns the errors of the failures, each once. What is unknown comes first, because it decides what may be
-// done about the whole.
+// Unwrap returns the errors of the failures, each once. Errors whose outcome is unknown come first, because they decide
+// whether the whole call may be repeated.
 func (e *ConversionsError) Unwrap() []error {
 	if e == nil {
 		return nil

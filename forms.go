@@ -9,7 +9,7 @@ import (
 	"github.com/appevents/appevents-go/internal/wire"
 )
 
-// ParamType is what a parameter holds.
+// ParamType is the type of a parameter's value.
 type ParamType string
 
 // The types of parameters.
@@ -25,13 +25,13 @@ const (
 type ParamSpec struct {
 	Name     string    `json:"name"`              // wire name: "fb_currency"
 	Label    string    `json:"label"`             // for people: "Currency"
-	Type     ParamType `json:"type"`              // what it holds
+	Type     ParamType `json:"type"`              // the type of its value
 	Expected bool      `json:"expected"`          // whether Meta's guide lists it for the event; if not, it is optional
-	Values   []string  `json:"values,omitzero"`   // suggested values, nil when free
+	Values   []string  `json:"values,omitzero"`   // suggested values; nil when there are none
 	Required bool      `json:"required,omitzero"` // whether it must be set when the event has a value
 }
 
-// EventSpec describes an event: enough to build a form for it, and to read what was typed there.
+// EventSpec describes an event in enough detail to build a form for it, and to read what a person typed into the form.
 type EventSpec struct {
 	Name         EventName   `json:"name"`                    // wire name: "fb_mobile_purchase"
 	Label        string      `json:"label"`                   // for people: "Purchase"
@@ -40,14 +40,14 @@ type EventSpec struct {
 	Params       []ParamSpec `json:"params,omitzero"`
 	Edges        []Edge      `json:"edges"` // where the event is accepted
 
-	// AllowCustom lets Parse take parameters that Params does not list. Those without a field in [Params] go to
-	// Params.Custom, as text. Without it they are refused.
+	// AllowCustom lets Parse accept parameters that Params does not list. Those that have no field in the type [Params]
+	// become text in Params.Custom. By default they are refused.
 	AllowCustom bool `json:"allow_custom,omitzero"`
 }
 
-// StandardEvents describes every standard event and lead_submitted, sorted by label. The result is the caller's own.
-// It marshals to JSON, so that a visual editor can build its list of events and a form for each from it; the editor's
-// backend makes an event of the answers with [EventSpec.Parse].
+// StandardEvents describes every standard event and lead_submitted, sorted by label. The caller owns the result. It
+// marshals to JSON, so that a visual editor can build its list of events from it, and a form for each event. The
+// editor's backend turns the answers into an event with [EventSpec.Parse].
 func StandardEvents() []EventSpec {
 	specs := make([]EventSpec, len(standardEvents))
 	for i, e := range standardEvents {
@@ -101,16 +101,16 @@ var paramTypes = [...]struct {
 	wire.Other: {TypeContents, `must be a list of products, such as [{"id": "mug-1", "quantity": 2}]`},
 }
 
-// Parse makes an event of what a person typed into a form: the value, and the parameters by their wire names. Spaces
-// around a text do not count, and an empty text is a field left empty.
+// Parse returns the event that a person typed into a form: its value, and its parameters by their wire names. Spaces
+// around a text are ignored. An empty text means that the field was left empty.
 //
-// The value and numbers are written with a decimal point and without separators: 1299.5. A bool is true, yes, on or 1,
-// or false, no, off or 0, in any case. Several texts stand between commas or line breaks, or in a JSON array. Products
-// are a JSON array of objects with id, quantity and item_price. A currency may be written in small letters.
+// The value and other numbers have a decimal point and no separators: 1299.5. A bool is written as true, yes, on or 1,
+// or as false, no, off or 0, in upper or lower case. A list of texts is separated by commas or line breaks, or is a
+// JSON array. Products are a JSON array of objects with id, quantity and item_price. A currency may be in lower case.
 //
-// Event.Time and Event.ID are the caller's to set. The error is a [*ValidationError] with one issue for each field,
-// under the path that Event.Validate uses for the whole field. Its message is meant for the person at the form: it
-// begins with the field's label and does not repeat what was typed.
+// Parse leaves Event.Time and Event.ID for the caller to set. The error is a [*ValidationError] with at most one issue
+// for each field, whose path is the one that [Event.Validate] uses for the whole field. The message is meant for the
+// person at the form: it begins with the field's label and does not repeat what was typed.
 func (s EventSpec) Parse(value string, params map[string]string) (Event, error) {
 	e := Event{Name: s.Name}
 	var p problems

@@ -22,8 +22,8 @@ var opInsights = declare(operation{name: "read insights", permission: permission
 // maxInsightsPages bounds a reading whose end Graph never announces.
 const maxInsightsPages = 10_000
 
-// Insights reads GET /{object}/insights: how an ad account (with the prefix act_), campaign, ad set or ad did. Pages
-// are read as the loop asks for them, one at a time and with no goroutine; leaving the loop ends the reading.
+// Insights reads how an ad account (with the prefix act_), a campaign, an ad set or an ad performed, from
+// GET /{object}/insights. Pages of rows are requested one at a time, when the loop needs them. Leave the loop to stop.
 //
 //	for row, err := range client.Insights(ctx, "act_15", appevents.InsightsQuery{
 //		Level: appevents.LevelCampaign, Preset: appevents.Last7Days,
@@ -32,9 +32,9 @@ const maxInsightsPages = 10_000
 //		fmt.Println(row.CampaignName, row.Leads())
 //	}
 //
-// An error ends the iteration; it is a [*ValidationError], a [*GraphError] or a [*CallError], and the row beside it is
-// empty. The token needs ads_read ([ScopeAd]). Large ranges take longer than a request may: see
-// [Client.StartInsightsReport].
+// An error ends the iteration. It is a [*ValidationError], a [*GraphError] or a [*CallError], and the row beside it is
+// empty. The token needs the permission ads_read ([ScopeAd]). Use [Client.StartInsightsReport] for ranges that are too
+// large for one request.
 //
 // https://developers.facebook.com/docs/marketing-api/insights
 func (c *Client) Insights(ctx context.Context, objectID string, q InsightsQuery) iter.Seq2[InsightsRow, error] {

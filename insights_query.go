@@ -25,7 +25,8 @@ const (
 	LevelAd       InsightsLevel = "ad"
 )
 
-// DatePreset is a time range by name, in the time zone of the ad account. Ranges of so many days end yesterday.
+// DatePreset is a named time range, in the time zone of the ad account. Presets that count days, such as [Last7Days],
+// end with yesterday.
 type DatePreset string
 
 // The presets.
@@ -52,7 +53,7 @@ const (
 	Yesterday        DatePreset = "yesterday"
 )
 
-// TimeIncrement is how many days a row of insights covers: [IncrementDays] of a number, or one of the constants.
+// TimeIncrement is how many days a row of insights covers: one of the constants, or what [IncrementDays] returns.
 type TimeIncrement string
 
 // The increments with a name.
@@ -62,10 +63,10 @@ const (
 	IncrementMonthly TimeIncrement = "monthly"
 )
 
-// IncrementDays is an increment of n days, 1 to 90.
+// IncrementDays returns an increment of n days, 1 to 90.
 func IncrementDays(n int) TimeIncrement { return TimeIncrement(strconv.Itoa(n)) }
 
-// AttributionWindow is how long after a click on an ad, or a view of it, an action counts for the ad.
+// AttributionWindow is how long after a click on an ad, or a view of it, an action is credited to the ad.
 type AttributionWindow string
 
 // The attribution windows.
@@ -83,8 +84,8 @@ const (
 	WindowView28Days   AttributionWindow = "28d_view"
 )
 
-// Breakdown splits rows by a property of the person or the place of the ad; [InsightsRow.Text] tells which part a row
-// is about. Other words of Meta's work too.
+// Breakdown splits rows by a property of the person, or by where the ad was shown. [InsightsRow.Text] tells which part
+// a row is about. Breakdowns of Meta's that have no constant here work too.
 type Breakdown string
 
 // The common breakdowns.
@@ -99,8 +100,8 @@ const (
 	BreakdownRegion            Breakdown = "region"
 )
 
-// ActionBreakdown splits the actions of a row; [ActionStat.Breakdowns] tells which part one is about. Other words of
-// Meta's work too.
+// ActionBreakdown splits the actions of a row. [ActionStat.Breakdowns] tells which part a figure is about. Breakdowns
+// of Meta's that have no constant here work too.
 type ActionBreakdown string
 
 // The common breakdowns of actions.
@@ -108,7 +109,7 @@ const (
 	ActionBreakdownDestination ActionBreakdown = "action_destination"
 	ActionBreakdownDevice      ActionBreakdown = "action_device"
 	ActionBreakdownTarget      ActionBreakdown = "action_target_id"
-	ActionBreakdownType        ActionBreakdown = "action_type" // what Meta does by itself
+	ActionBreakdownType        ActionBreakdown = "action_type" // the default
 )
 
 // ActionReportTime says on which day an action counts.
@@ -116,57 +117,57 @@ type ActionReportTime string
 
 // The report times.
 const (
-	ReportAtConversion ActionReportTime = "conversion" // the day of the action
-	ReportAtImpression ActionReportTime = "impression" // the day of the ad
+	ReportAtConversion ActionReportTime = "conversion" // the day the action was taken
+	ReportAtImpression ActionReportTime = "impression" // the day the ad was seen
 	ReportAtLifetime   ActionReportTime = "lifetime"
 	ReportAtMixed      ActionReportTime = "mixed"
 )
 
 // InsightsQuery says what to read about an ad account, campaign, ad set or ad. The zero value asks for its leads, cost
-// and reach, over the time Meta chooses, in one row.
+// and reach in one row, over the time range that Meta chooses.
 //
 // https://developers.facebook.com/docs/marketing-api/reference/ad-account/insights/
 type InsightsQuery struct {
-	// Fields are the columns. Nil means actions, cost_per_action_type, spend, impressions and reach, with the IDs and
-	// names of what Level names.
+	// Fields are the columns, by Meta's names. Nil means actions, cost_per_action_type, spend, impressions and reach,
+	// with the IDs and names down to the Level.
 	Fields []string
 
-	// Level is what a row is about; empty means the object itself.
+	// Level is what each row is about. Empty means the object itself.
 	Level InsightsLevel
 
-	// Preset is the time range by name. Empty without Since means what Meta chooses.
+	// Preset is the time range by name. When it and Since are empty, Meta chooses the range.
 	Preset DatePreset
 
-	// Since and Until are the first and the last day of the time range, in the time zone of the ad account: their
-	// hours do not count. They exclude Preset.
+	// Since and Until are the first and the last day of the time range. Their dates are taken as they are, in the time
+	// zone of the ad account; the time of day is ignored. They exclude Preset.
 	Since, Until time.Time
 
-	// Increment is how many days a row covers; empty means all of them.
+	// Increment is how many days each row covers. Empty means the whole range.
 	Increment TimeIncrement
 
-	// Windows adds counts by attribution window to every action; see [ActionStat.Windows]. Nil means the account's
-	// setting, in ActionStat.Value alone.
+	// Windows adds a count for each of these attribution windows to every action; see [ActionStat.Windows]. Nil means
+	// only ActionStat.Value, which follows the account's setting.
 	Windows []AttributionWindow
 
-	// AccountAttribution counts by the attribution setting of the ad account (use_account_attribution_setting),
-	// UnifiedAttribution by that of each ad set (use_unified_attribution_setting).
+	// AccountAttribution counts actions by the attribution setting of the ad account (use_account_attribution_setting),
+	// UnifiedAttribution by the setting of each ad set (use_unified_attribution_setting).
 	AccountAttribution bool
 	UnifiedAttribution bool
 
-	// Breakdowns and ActionBreakdowns split rows and actions. Not all go together.
+	// Breakdowns split the rows, ActionBreakdowns the actions. Meta refuses some combinations.
 	Breakdowns       []Breakdown
 	ActionBreakdowns []ActionBreakdown
 
-	// ReportTime says on which day an action counts; empty means what Meta chooses.
+	// ReportTime says on which day an action counts. Empty means Meta's default.
 	ReportTime ActionReportTime
 
-	// Filters limits the rows to those that pass all of them.
+	// Filters limit the rows to those that meet all conditions.
 	Filters []InsightsFilter
 
 	// Sort orders the rows: "spend_descending", "impressions_ascending".
 	Sort []string
 
-	// PageSize is how many rows travel in one answer; 0 means what Meta chooses. All rows are read in any case.
+	// PageSize is how many rows one answer holds. 0 means Meta's default. All rows are read in any case.
 	PageSize int
 }
 

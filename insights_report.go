@@ -16,8 +16,9 @@ import (
 
 var opInsightsReport = declare(operation{name: "run insights report", permission: permissionInsights})
 
-// InsightsReport is an insights query that Meta runs in the background, for ranges too large for one request. It is
-// safe for concurrent use, and outlives the program: keep ID, and call [Client.InsightsReport] with it.
+// InsightsReport is an insights query that Meta runs in the background, for ranges that are too large for one request.
+// Meta goes on with it when the program ends: keep its ID, and pass it to [Client.InsightsReport] later. An
+// InsightsReport is safe for concurrent use.
 //
 //	report, err := client.StartInsightsReport(ctx, "act_15", query)
 //	…
@@ -32,24 +33,24 @@ type InsightsReport struct {
 	limit  int
 }
 
-// ReportStatus is how far a report has come.
+// ReportStatus is the progress of a report.
 type ReportStatus struct {
-	// State is Meta's word for it: "Job Not Started", "Job Started", "Job Running", "Job Completed", "Job Failed", "Job
-	// Skipped", or another.
+	// State is Meta's name for the status: "Job Not Started", "Job Started", "Job Running", "Job Completed",
+	// "Job Failed", "Job Skipped", or another.
 	State string
 
-	// Percent is how much is done, 0 to 100.
+	// Percent is how much of the work is done, 0 to 100.
 	Percent int
 }
 
 // Done reports whether the rows can be read.
 func (s ReportStatus) Done() bool { return s.State == "Job Completed" }
 
-// Failed reports whether they never will.
+// Failed reports whether the report ended without rows.
 func (s ReportStatus) Failed() bool { return s.State == "Job Failed" || s.State == "Job Skipped" }
 
-// StartInsightsReport has Meta run a query in the background: POST /{object}/insights. Its arguments and errors are
-// those of [Client.Insights].
+// StartInsightsReport asks Meta to run a query in the background: POST /{object}/insights. Arguments and errors are as
+// in [Client.Insights].
 func (c *Client) StartInsightsReport(ctx context.Context, objectID string, q InsightsQuery) (*InsightsReport, error) {
 	if err := c.ready(opInsightsReport); err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func (c *Client) StartInsightsReport(ctx context.Context, objectID string, q Ins
 	return &InsightsReport{client: c, id: answer.ID, scope: insightsScope(objectID), limit: q.PageSize}, nil
 }
 
-// InsightsReport returns a report started earlier, for the same object.
+// InsightsReport returns a report that was started earlier, for the same object. It makes no request.
 func (c *Client) InsightsReport(objectID string, id ID) (*InsightsReport, error) {
 	if err := c.ready(opInsightsReport); err != nil {
 		return nil, err
@@ -109,7 +110,8 @@ func (r *InsightsReport) owner() *Client {
 	return r.client
 }
 
-// Status asks how far the report has come. A report that failed is a [*GraphError] with Meta's reason.
+// Status asks Meta for the progress of the report. For a report that failed, the error is a [*GraphError] with Meta's
+// reason.
 func (r *InsightsReport) Status(ctx context.Context) (ReportStatus, error) {
 	if err := r.owner().ready(opInsightsReport); err != nil {
 		return ReportStatus{}, err
@@ -158,9 +160,9 @@ func (r *InsightsReport) Status(ctx context.Context) (ReportStatus, error) {
 // maxReportPolls bounds Wait: with looks half a minute apart, about two hours.
 const maxReportPolls = 300
 
-// Wait returns nil once the report is complete. It looks at growing intervals, of half a minute at most, and gives up
-// with [ErrTransient] after about two hours; the report may then be waited for again. progress, unless nil, is called
-// after every look, on the caller's goroutine.
+// Wait returns nil once the report is complete. It asks for the status at growing intervals, of half a minute at most.
+// After about two hours it gives up with [ErrTransient]; it may then be called again. progress, unless nil, is called
+// with each status, on the caller's goroutine.
 func (r *InsightsReport) Wait(ctx context.Context, progress func(ReportStatus)) error {
 	var status ReportStatus
 	for poll := 1; poll <= maxReportPolls; poll++ {

@@ -13,9 +13,9 @@ import (
 	"github.com/appevents/appevents-go/internal/names"
 )
 
-// The actions people take in conversations after an ad, as insights count them.
+// The actions that people take in a conversation that began with an ad, as insights count them.
 const (
-	// ActionLeadGrouped counts leads on Meta's surfaces, those reported with [LeadSubmitted] included.
+	// ActionLeadGrouped counts leads on Meta's surfaces, including those reported with [LeadSubmitted].
 	ActionLeadGrouped = "onsite_conversion.lead_grouped"
 
 	ActionConversationStarted = "onsite_conversion.messaging_conversation_started_7d"
@@ -24,12 +24,12 @@ const (
 	ActionConnection          = "onsite_conversion.total_messaging_connection"
 	ActionWelcomeMessageView  = "onsite_conversion.messaging_welcome_message_view"
 
-	// ActionLead is a total that overlaps the others: do not add it to them.
+	// ActionLead is a total that overlaps the other actions: do not add it to them.
 	ActionLead = "lead"
 )
 
-// InsightsRow is one row of insights. Columns that were not asked for, or that Graph left out, are zero.
-// [InsightsRow.Text] reads those without a field.
+// InsightsRow is one row of insights. A column that was not asked for, or that Graph left out, is zero.
+// [InsightsRow.Text] reads columns that have no field here.
 type InsightsRow struct {
 	AccountID                    ID
 	CampaignID, AdSetID, AdID    ID
@@ -43,9 +43,9 @@ type InsightsRow struct {
 	// Spend is in the currency of the ad account.
 	Spend, Impressions, Reach, Clicks Decimal
 
-	Actions       []ActionStat // how often something was done
-	ActionValues  []ActionStat // what it was worth
-	CostPerAction []ActionStat // what one cost
+	Actions       []ActionStat // how often each action was taken
+	ActionValues  []ActionStat // what the actions were worth, in the currency of the ad account
+	CostPerAction []ActionStat // what one action cost, in the currency of the ad account
 
 	// Raw is the row as Graph sent it.
 	Raw json.RawMessage
@@ -63,8 +63,8 @@ const (
 // errTooMany is a row or a part of one with too many members.
 var errTooMany = errors.New("too many members")
 
-// UnmarshalJSON reads a row. Anything but a number where one belongs is an error; anything but a text
-// stays empty.
+// UnmarshalJSON reads a row. A column that should be a number and is not one is an error. A column that should be text
+// and is not stays empty.
 func (r *InsightsRow) UnmarshalJSON(data []byte) error {
 	if loose.HasMore(data, jsonscan.Object, maxColumns) {
 		return errTooMany
@@ -111,20 +111,20 @@ func (r InsightsRow) MarshalJSON() ([]byte, error) {
 	return r.Raw, nil
 }
 
-// Text returns the text of a column, that of a breakdown for example, or the digits of a number; "" when the row has
-// no such column or another kind of value in it.
+// Text returns the text of a column, such as that of a breakdown, or the digits of a number. It returns "" when the row
+// has no such column, or when its value is of another kind.
 func (r InsightsRow) Text(column string) string {
 	return loose.Scalar(r.columns[column])
 }
 
-// Action returns how often an action was taken, by the attribution the query asked for; an action that is not in the
-// row was never taken. Where a breakdown split it, the parts are added up.
+// Action returns how often an action was taken, by the attribution that the query asked for. The parts that a breakdown
+// made are added up. An action that is not in the row was never taken.
 func (r InsightsRow) Action(actionType string) Decimal { return sum(r.Actions, actionType) }
 
-// Leads returns the leads: [ActionLeadGrouped].
+// Leads returns the number of leads: [ActionLeadGrouped].
 func (r InsightsRow) Leads() Decimal { return r.Action(ActionLeadGrouped) }
 
-// ConversationsStarted returns the new conversations: [ActionConversationStarted].
+// ConversationsStarted returns the number of new conversations: [ActionConversationStarted].
 func (r InsightsRow) ConversationsStarted() Decimal { return r.Action(ActionConversationStarted) }
 
 // CostPerLead returns Spend divided by Leads, rounded half away from zero to the given number of decimals, 0 to 18. ok
@@ -134,22 +134,22 @@ func (r InsightsRow) CostPerLead(decimals int) (cost Decimal, ok bool) {
 	return Decimal(text), ok
 }
 
-// ActionStat is a figure about one type of action.
+// ActionStat is one figure about a type of action.
 type ActionStat struct {
 	// Type names the action: [ActionLeadGrouped] and many others.
 	Type string
 
-	// Value is the figure.
+	// Value is the figure: a count, or an amount in the currency of the ad account.
 	Value Decimal
 
-	// Windows are the figures by attribution window, for those the query asked for.
+	// Windows are the figures for the attribution windows that the query asked for. Nil means none.
 	Windows map[AttributionWindow]Decimal
 
-	// Breakdowns say which part of the actions this is about, by the names of the query's ActionBreakdowns.
+	// Breakdowns say which part of the actions the figure is about. The keys are the query's ActionBreakdowns.
 	Breakdowns map[string]string
 }
 
-// UnmarshalJSON reads Graph's form, in which windows and breakdowns stand beside the value.
+// UnmarshalJSON reads Graph's form, which has windows and breakdowns beside the value.
 func (s *ActionStat) UnmarshalJSON(data []byte) error {
 	if loose.HasMore(data, jsonscan.Object, maxActionFields) {
 		return errTooMany
@@ -233,10 +233,10 @@ var errNotDecimal = errors.New("not a decimal number")
 // String returns the text, "0" for the zero value.
 func (d Decimal) String() string { return cmp.Or(string(d), "0") }
 
-// IsZero reports whether the number is 0, whatever it looks like.
+// IsZero reports whether the number is 0, however it is written: "", "0" or "-0.00".
 func (d Decimal) IsZero() bool { return decimal.Rat(string(d)).Sign() == 0 }
 
-// Int64 returns the number as an integer; ok is false when it is not one, or too large.
+// Int64 returns the number as an integer. ok is false when it has a fraction or is out of range.
 func (d Decimal) Int64() (n int64, ok bool) {
 	r := decimal.Rat(string(d))
 	if !r.IsInt() || !r.Num().IsInt64() {
@@ -245,7 +245,7 @@ func (d Decimal) Int64() (n int64, ok bool) {
 	return r.Num().Int64(), true
 }
 
-// Float64 returns the nearest float64, for charts; money is better added with [Decimal.Add].
+// Float64 returns the nearest float64, for charts. Use [Decimal.Add] to add up money.
 func (d Decimal) Float64() float64 {
 	f, _ := decimal.Rat(string(d)).Float64()
 	return f

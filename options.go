@@ -62,7 +62,7 @@ func WithAppSecret(appSecret string) Option {
 }
 
 // WithProofTime makes the appsecret_proof expire after five minutes: it covers the time, sent as appsecret_time. It
-// needs [WithAppSecret] and a clock that is right.
+// needs [WithAppSecret] and a clock that is not more than minutes wrong.
 func WithProofTime() Option {
 	return option("WithProofTime", "", func(c *config) { c.signer.timed = true })
 }
@@ -80,8 +80,8 @@ func WithVersion(version string) Option {
 	return option("WithVersion", when(!ok, `the version must look like "v26.0"`), func(c *config) { c.version = version })
 }
 
-// WithBaseURL sends calls elsewhere than to https://graph.facebook.com: to a stand-in in tests, or through a gateway.
-// It may hold a path. Credentials travel to that host.
+// WithBaseURL replaces https://graph.facebook.com, for a stand-in in tests or for a gateway. The URL may have a path.
+// Credentials are sent to its host.
 func WithBaseURL(rawURL string) Option {
 	u, err := url.Parse(rawURL)
 	reason := ""
@@ -110,8 +110,8 @@ func WithHTTPClient(client *http.Client) Option {
 
 // WithProxyFromEnvironment sends calls through the proxy that the environment names, in HTTPS_PROXY, HTTP_PROXY and
 // NO_PROXY as [http.ProxyFromEnvironment] reads them. Without it nothing is read from the environment. It excludes
-// [WithHTTPClient], whose transport has a Proxy field of its own. The proxy sees the host of the calls, and no more of
-// those to an https address.
+// [WithHTTPClient], whose transport has a Proxy field of its own. Of a call to an https address the proxy sees no more
+// than the host.
 func WithProxyFromEnvironment() Option {
 	return option("WithProxyFromEnvironment", "", func(c *config) { c.envProxy = true })
 }
@@ -128,25 +128,25 @@ func WithRetry(policy RetryPolicy) Option {
 	return option("WithRetry", policy.validate(), func(c *config) { c.retry = policy })
 }
 
-// WithMaxEvents sets how many events of one person travel in one request; longer lists are split. Defaults to 100, at
-// most 1,000.
+// WithMaxEvents sets how many events of one person one request may hold. Longer lists are split. Defaults to 100; the
+// highest value is 1,000.
 func WithMaxEvents(n int) Option {
 	return option("WithMaxEvents", when(n < 1 || n > hardMaxEvents, "must be between 1 and 1000"), func(c *config) {
 		c.maxEvents = n
 	})
 }
 
-// WithLogger logs every request: at debug level when it succeeded, at warning level when it failed. It also logs what
-// the Warnings of a call list, each kind about a field once a minute. No body and no credential is logged. Defaults to
-// silence.
+// WithLogger logs every request: at debug level when it succeeded, at warning level when it failed. It also logs the
+// Warnings of each call, each kind of warning about a field at most once a minute. No body and no credential is logged.
+// By default nothing is logged.
 func WithLogger(logger *slog.Logger) Option {
 	return option("WithLogger", when(logger == nil, "the logger is nil"), func(c *config) {
 		c.watcher.logger, c.watcher.warned = logger, secret.Hide(&lookup.Recent[warningKey, time.Time]{Max: maxWarned})
 	})
 }
 
-// WithObserver calls fn once per request, repeats included, after it ended and before the method returns. It runs on
-// the caller's goroutine, so it must be quick; a panic in it is contained and logged.
+// WithObserver calls fn once for each request, repeats included, after the request ended and before the method returns.
+// fn runs on the caller's goroutine, so it must be quick. A panic in it is recovered and logged.
 func WithObserver(fn func(context.Context, CallInfo)) Option {
 	return option("WithObserver", when(fn == nil, "the function is nil"), func(c *config) { c.watcher.observer = fn })
 }

@@ -17,8 +17,8 @@ const (
 	pacerBlocked = 1 * time.Minute // how long to stay away when throttled and Graph named no time
 )
 
-// Pacer slows a program down as it approaches Graph's limits, separately for the app and for every Page, so that it
-// is not throttled at all. Feed it every request with [WithObserver] and wait before each call:
+// Pacer slows a program down as it approaches Graph's limits, separately for the app and for every Page, so that
+// Graph does not throttle it. Feed it every request with [WithObserver] and wait before each call:
 //
 //	pacer := appevents.NewPacer()
 //	client, err := appevents.New(appID, appevents.WithObserver(pacer.Observe))
@@ -27,8 +27,8 @@ const (
 //	result, err := client.LogActivity(ctx, activity)
 //
 // Waits begin at 75 percent of a limit and grow to two seconds a call; once Graph has throttled the app or the Page,
-// Wait holds until the time Graph named. The zero value is ready and a nil Pacer never waits. It is safe
-// for concurrent use. Use one for each app.
+// Wait waits until the time that Graph named. The zero value is ready for use, and a nil Pacer never waits. A Pacer is
+// safe for concurrent use. Use one for each app.
 type Pacer struct {
 	mu    sync.Mutex
 	loads map[ID]load // "" is the app
@@ -41,7 +41,7 @@ type load struct {
 	blocked time.Time // throttled until then
 }
 
-// NewPacer returns a Pacer that knows of no load.
+// NewPacer returns a Pacer that has seen no request.
 func NewPacer() *Pacer { return new(Pacer) }
 
 // Observe learns from a request. Give it to [WithObserver].
@@ -123,7 +123,7 @@ func (p *Pacer) Wait(ctx context.Context, pageID ID) error {
 	return backoff.Sleep(ctx, d)
 }
 
-// Delay returns how long Wait would hold now.
+// Delay returns how long Wait would wait now.
 func (p *Pacer) Delay(pageID ID) time.Duration {
 	if p == nil {
 		return 0

@@ -48,7 +48,7 @@ type PageActivity struct {
 	// Consent is required.
 	Consent Consent `json:"consent,omitzero"`
 
-	// Events is required. More than the client's limit ([WithMaxEvents]) travel in several requests.
+	// Events is required. More events than the client's limit ([WithMaxEvents]) are sent in several requests.
 	Events []Event `json:"events,omitzero"`
 }
 

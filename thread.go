@@ -66,7 +66,7 @@ var (
 	instagramPlan = wire.ForTag[Thread]("instagram")
 )
 
-// IsZero reports whether neither side of the thread is known.
+// IsZero reports whether neither the business nor the person is known. Channel does not count.
 func (t Thread) IsZero() bool { return t.PageID == "" && t.PSID == "" }
 
 // validateMessenger checks a thread for the edges that only know Messenger.

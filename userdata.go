@@ -11,7 +11,7 @@ import (
 	"github.com/appevents/appevents-go/internal/normalize"
 )
 
-// A UserDataKey names one kind of personal data, by its key on /activities.
+// UserDataKey names one kind of personal data, by its key on /activities.
 type UserDataKey string
 
 // The keys of [UserData]. The Conversions API calls KeyCountry "country"; the other names are the same on every edge.
@@ -159,9 +159,9 @@ type UserData struct {
 // HashUserData returns the SHA-256 digest, in lower-case hexadecimal, of the normal form of value, by the rules of
 // [UserData]. A value that is a SHA-256 digest already comes back in lower case.
 //
-// When nothing usable is left, or value is another kind of digest, it returns "" and a [*ValidationError] that does
-// not repeat the value. Phone number, state and postal code are read without knowing the country; put them into a
-// [UserData] with their Country where it matters.
+// When nothing usable is left, or value is a digest of another kind, it returns "" and a [*ValidationError] that does
+// not repeat the value. Phone numbers, states and postal codes are read without knowing the country. Where that
+// matters, put them into a [UserData] together with the Country.
 func HashUserData(key UserDataKey, value string) (string, error) {
 	kind, ok := key.kind()
 	if !ok {
@@ -180,9 +180,9 @@ func HashUserData(key UserDataKey, value string) (string, error) {
 	return string(f.Digest()), nil
 }
 
-// Hashed returns u with every value replaced by its digest, and with the fields emptied that would be dropped. It is
-// what a queue or a database may hold: hashing it again changes nothing. The error is a [*ValidationError] when u holds
-// a digest other than SHA-256, and then the result is the zero UserData.
+// Hashed returns u with every value replaced by its digest. Fields that would be dropped are empty. The result may be
+// kept in a queue or a database: hashing it again changes nothing. When u holds a digest other than SHA-256, the error
+// is a [*ValidationError] and the result is the zero UserData.
 func (u UserData) Hashed() (UserData, error) {
 	fields, err := u.hash()
 	if err != nil {
@@ -196,8 +196,9 @@ func (u UserData) Hashed() (UserData, error) {
 	return h, nil
 }
 
-// Warnings lists the fields that are set and will yet not be sent, because nothing usable is in them, and why; and a
-// phone number that may lack its country code, which is sent. It does not repeat values.
+// Warnings lists the fields that are set but will not be sent, because nothing in them is usable, with the reasons. It
+// also lists a phone number that may lack its country code, which is sent. It repeats no value, and returns nil when
+// there is nothing to list.
 func (u UserData) Warnings() []Issue {
 	var p problems
 	u.warn(nil, &p)
@@ -222,7 +223,7 @@ func (u UserData) String() string {
 	return b.String()
 }
 
-// GoString is String.
+// GoString returns String.
 func (u UserData) GoString() string { return u.String() }
 
 // Format writes String for every verb.

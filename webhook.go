@@ -31,7 +31,8 @@ const (
 	maxKeptBody = 64 << 10 // memory kept for the next body; larger pieces go to the garbage collector
 )
 
-// What a [Webhook] tells OnError besides the errors of a [Verifier], of [ParseWebhook], of events and of functions.
+// The errors that a [Webhook] passes to OnError, besides those of a [Verifier], of [ParseWebhook], of events and of
+// functions.
 var (
 	// ErrBadHandshake means that a verification request was malformed or had the wrong verify token.
 	ErrBadHandshake = errors.New("appevents: webhook verification request refused")
@@ -40,8 +41,8 @@ var (
 	// JSON.
 	ErrWebhookBody = errors.New("appevents: webhook body not read")
 
-	// ErrBodyConsumed means a middleware had read the body before the [Webhook], so that its signature cannot be
-	// checked. It matches ErrWebhookBody. Put the Webhook before the middleware, or hand on a body that can be read.
+	// ErrBodyConsumed means that a middleware read the body before the [Webhook] did, so that its signature cannot be
+	// checked. It matches ErrWebhookBody. Put the Webhook before the middleware, or pass on a body that can be read.
 	ErrBodyConsumed = fmt.Errorf("%w: something before this handler has read it", ErrWebhookBody)
 )
 
@@ -57,8 +58,8 @@ type WebhookConfig struct {
 	// MaxBody is the largest body accepted, in bytes. Meta documents no limit. Defaults to 4 MiB.
 	MaxBody int64
 
-	// Timeout bounds the handling of one request: the context of the functions ends then. Meta takes an answer that
-	// comes after 5 seconds for a failure. Defaults to 4 seconds.
+	// Timeout bounds the handling of one request: the context of the functions ends then. For Meta an answer
+	// after more than 5 seconds is a failure. Defaults to 4 seconds.
 	Timeout time.Duration
 
 	// Concurrency is how many threads of one request are handled at the same time. Events of the same thread are
@@ -90,8 +91,8 @@ type WebhookConfig struct {
 	// what your functions put into their errors. Nothing is logged when it is nil.
 	Logger *slog.Logger
 
-	// OnError is told the same as errors. It may be called from several goroutines at once, should return quickly, and
-	// its errors are safe to log as long as those of your functions are.
+	// OnError is called with the same problems, as errors. It may be called from several goroutines at once and should
+	// return quickly. The errors are safe to log as long as those of your functions are.
 	OnError func(context.Context, error)
 }
 
@@ -125,8 +126,8 @@ func (c WebhookConfig) MarshalText() ([]byte, error) { return []byte(c.String())
 //
 // Meta repeats a delivery that was not answered with 200 within 5 seconds, and unsubscribes an endpoint that keeps
 // failing for an hour. So hand slow work to a queue and return. After a 500 all events of the delivery come again, also
-// those that were handled: [WebhookEvent.DedupeKey] tells them, and WebhookConfig.DedupeWindow can skip them. What no
-// repetition would change is answered with 200 and reported: a genuine body that is not a webhook, and an error of a
+// those that were handled: [WebhookEvent.DedupeKey] recognises them, and WebhookConfig.DedupeWindow can skip them. What
+// no repetition would change is answered with 200 and reported: a genuine body that is not a webhook, and an error of a
 // function that is permanent (see WebhookConfig.IsPermanent).
 //
 // A Webhook is safe for concurrent use. A nil or zero Webhook answers every request with 500.
@@ -200,10 +201,10 @@ func negative[T ~int | ~int64](v T) string {
 // On registers fn for the events of type E, one of the event types, or [WebhookEvent] for all of them. Echoes are only
 // given to functions for [*EchoEvent] and for [WebhookEvent].
 //
-// Functions are called in the order they were registered, the next one also when one fails. Standby events are given to
-// them too, see [WebhookEvent.Standby], unless WebhookConfig.SkipStandby is set. A panic is recovered and counts as a
-// failure. Register before serving; doing it later is safe, and counts from the next request on. A nil Webhook, which
-// refuses every request, registers nothing.
+// Functions are called in the order they were registered, also after one of them failed. They get standby events too
+// (see [WebhookEvent.Standby]), unless WebhookConfig.SkipStandby is set. A panic is recovered and counts as a failure.
+// Register functions before serving; doing so later is safe, and takes effect with the next request. On a nil Webhook,
+// which refuses every request, On does nothing.
 func On[E WebhookEvent](w *Webhook, fn func(context.Context, E) error) {
 	if w == nil {
 		return

@@ -16,7 +16,7 @@ import (
 	"github.com/appevents/appevents-go/internal/turns"
 )
 
-// ErrWebhookTimeout is told to OnError when time ran out before every event was handled. Meta will send them again.
+// ErrWebhookTimeout is passed to OnError when time ran out before every event was handled. Meta will send them again.
 var ErrWebhookTimeout = errors.New("appevents: webhook events left unhandled at the deadline")
 
 // A webhookFunc is a function registered with On. It reports false when the event is not of its type.
@@ -210,7 +210,7 @@ func (t *troubles) log(ctx context.Context, level slog.Level, message string, er
 	t.logger.LogAttrs(ctx, level, message, attrs...) //nolint:sloglint // the messages are those of report's callers
 }
 
-// PanicError is what a function registered with [On] panicked with, as told to OnError. The value itself stays out of
+// PanicError is what OnError gets when a function registered with [On] panicked. The value of the panic stays out of
 // it, since it may hold what a person wrote; only the texts of the Go runtime's own errors are shown.
 type PanicError struct {
 	Field string // subscription field of the event

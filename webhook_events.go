@@ -22,50 +22,50 @@ type WebhookEvent interface {
 	// the product: "messaging_referrals" on Messenger, "messaging_referral" on Instagram. It is "" when unknown.
 	Field() string
 
-	// Thread is the person and the business, also for echoes, where Meta names the business as the sender. PSID is ""
-	// when Meta did not say who it was, or knows the person only by a user_ref.
+	// Thread is the person and the business, also for echoes, in which Meta names the business as the sender. PSID is ""
+	// when Meta did not say who the person is, or knows them only by a user_ref.
 	Thread() Thread
 
-	// Sender is who the event comes from: the person, or for an [*EchoEvent] the business. It is zero where Meta names
+	// Sender is who the event comes from: the person, or for an [*EchoEvent] the business. It is zero when Meta names
 	// nobody.
 	Sender() Party
 
-	// Recipient is whom the event is addressed to: the business, or for an [*EchoEvent] the person.
+	// Recipient is who the event is addressed to: the business, or for an [*EchoEvent] the person.
 	Recipient() Party
 
-	// Time is when it happened, in UTC, zero when Meta sent none. Meta mixes seconds and milliseconds: numbers below
-	// 1e11 are taken as seconds.
+	// Time is when it happened, in UTC. It is zero when Meta sent no time. Meta mixes seconds and milliseconds: numbers
+	// below 1e11 are taken as seconds.
 	Time() time.Time
 
-	// Standby reports that another app owns the conversation, and this one only listens: do not answer.
+	// Standby reports whether another app owns the conversation, so that this one only listens: do not answer.
 	Standby() bool
 
-	// DedupeKey is equal for redeliveries of the same event and different for different events, such as a message, its
-	// echo, its edits, its deletion and its standby copy, which share a message ID. It holds IDs, numbers and hashes,
-	// no text of the person.
+	// DedupeKey is the same for every delivery of an event and differs between events: a message, its echo, its edits,
+	// its deletion and its standby copy share a message ID but no key. It holds IDs, numbers and hashes, and nothing that
+	// a person wrote.
 	DedupeKey() string
 
 	// Raw is a copy of the exact bytes of this event within the body.
 	Raw() json.RawMessage
 
-	// Err is a [*WebhookItemError] when parts of the event had a form that could not be read, else nil. The rest of
-	// the event is there, and Raw has all of it.
+	// Err is a [*WebhookItemError] when parts of the event could not be read, otherwise nil. The rest of the event is
+	// there, and Raw has all of it.
 	Err() error
 }
 
 // Party is one side of an event.
 type Party struct {
-	ID      ID     // of a person, page-scoped or Instagram-scoped, or of a Page or professional account
-	UserRef string // of a guest of the chat or checkbox plugin, who has no ID yet
+	ID      ID     // a person, page-scoped or Instagram-scoped, or a Page or professional account
+	UserRef string // a guest of the chat or checkbox plugin, who has no ID yet
 }
 
-// HopContext is what an app left for the next one when it passed the conversation on.
+// HopContext is what an app left for the next one when it passed on the conversation.
 type HopContext struct {
 	AppID    ID     `webhook:"app_id"`
 	Metadata string `webhook:"metadata"`
 }
 
-// Entry is what a body says about one Page or account.
+// Entry is the part of a body that is about one Page or account.
 type Entry struct {
 	ID         ID           // the Page or professional account; "0" in test events of the dashboard, "" when absent
 	Time       time.Time    // when Meta sent the notification, in UTC: later than its events. Zero when absent
@@ -74,7 +74,7 @@ type Entry struct {
 	object string
 }
 
-// WebhookItemError lists what could not be read in one event. The values are not repeated in it.
+// WebhookItemError lists the parts of one event that could not be read. It does not repeat their values.
 type WebhookItemError struct{ Issues []Issue }
 
 // Error names the first problem, on one line.
@@ -140,8 +140,8 @@ func (e *inbound) Field() string {
 	}
 }
 
-// Object is what the webhook is about: "page", which is also meant where Meta leaves it out, "instagram", or the word
-// of another product.
+// Object is what the webhook is about: "page", "instagram", or Meta's word for another product. It is "page" when Meta
+// leaves it out.
 func (e *inbound) Object() string {
 	if e.entry == nil || e.entry.object == "" {
 		return objectPage
@@ -155,7 +155,7 @@ func (e *inbound) Sender() Party { return e.sender }
 // Recipient implements [WebhookEvent].
 func (e *inbound) Recipient() Party { return e.recipient }
 
-// HopContext is what other apps left when they passed the conversation on, nil when there is none.
+// HopContext is what other apps left when they passed on the conversation, nil when there is none.
 func (e *inbound) HopContext() []HopContext {
 	if e.hops == nil && e.entry != nil {
 		return e.entry.HopContext
@@ -235,7 +235,7 @@ type DeliveryEvent struct {
 	Watermark time.Time `webhook:"watermark"` // everything sent before it was delivered
 }
 
-// ReadEvent reports that the person has read. Messenger sends the watermark, Instagram the message.
+// ReadEvent reports that the person has read messages. Messenger sends the watermark, Instagram the message.
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/message-reads
 type ReadEvent struct {
 	inbound
@@ -288,12 +288,12 @@ type PostbackEvent struct {
 
 func (e *PostbackEvent) about() (mid, detail string) { return e.MID, "" }
 
-// ReferralEvent reports that a person came back to an existing conversation through a link, an ad or a plugin.
+// ReferralEvent reports that a person came to an existing conversation through a link, an ad or a plugin.
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_referrals
 type ReferralEvent struct {
 	inbound
 	Referral
-	Lead []LeadAnswer // lead ads: the answers given
+	Lead []LeadAnswer // the answers of a lead ad, nil for other referrals
 }
 
 // LeadAnswer is one answer in a lead ad's conversation.
@@ -302,7 +302,7 @@ type LeadAnswer struct {
 	Answer   string `webhook:"answer"`
 }
 
-// OptinEvent reports that a person agreed to be written to.
+// OptinEvent reports that a person agreed to receive messages.
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_optins
 type OptinEvent struct {
 	inbound
@@ -332,7 +332,7 @@ const (
 	HandoverRoles   = "app_roles"
 )
 
-// HandoverEvent reports that control of a conversation moved between apps, or is asked for.
+// HandoverEvent reports that control of a conversation moved from one app to another, or that an app asked for it.
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_handovers
 type HandoverEvent struct {
 	inbound
@@ -344,7 +344,7 @@ type HandoverEvent struct {
 	Roles               map[ID][]string `webhook:"app_roles"` // app ID to its roles
 }
 
-// PolicyEvent reports a warning, a block or its end by Meta against the Page's app.
+// PolicyEvent reports that Meta warned, blocked or unblocked the app of the Page.
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_policy_enforcement
 type PolicyEvent struct {
 	inbound
@@ -365,7 +365,7 @@ type GamePlayEvent struct {
 	Payload     string `webhook:"payload"` // JSON text set by the game
 }
 
-// OrderEvent is a cart sent by a person (send_cart).
+// OrderEvent reports a cart that a person sent (send_cart).
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/send_cart
 type OrderEvent struct {
 	inbound
@@ -383,7 +383,7 @@ type OrderProduct struct {
 	Quantity   int     `webhook:"quantity"`
 }
 
-// ResponseFeedbackEvent reports what a person thinks of one message of the business.
+// ResponseFeedbackEvent reports how a person rated one message of the business.
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/response_feedback
 type ResponseFeedbackEvent struct {
 	inbound
@@ -393,14 +393,14 @@ type ResponseFeedbackEvent struct {
 
 func (e *ResponseFeedbackEvent) about() (mid, detail string) { return e.MID, "" }
 
-// FeedbackEvent is a filled-in customer feedback template (messaging_feedback). Its time is when it was submitted.
+// FeedbackEvent reports a completed customer feedback template (messaging_feedback). Its time is when it was submitted.
 // https://developers.facebook.com/docs/messenger-platform/send-messages/templates/customer-feedback-template
 type FeedbackEvent struct {
 	inbound
 	Screens []FeedbackScreen `webhook:"feedback_screens"`
 }
 
-// FeedbackScreen holds the answers of one screen by the question IDs of the template.
+// FeedbackScreen holds the answers of one screen. The keys are the question IDs of the template.
 type FeedbackScreen struct {
 	ID        string                    `webhook:"screen_id"`
 	Questions map[string]FeedbackAnswer `webhook:"questions"`
@@ -413,9 +413,9 @@ type FeedbackAnswer struct {
 	FollowUp *FeedbackAnswer `webhook:"follow_up"` // the answer to the follow-up question
 }
 
-// TemplateStatusEvent reports the review of a utility message template. Meta names the field both
-// message_template_status_update and messenger_template_status_update. The fields are those documented for WhatsApp's
-// field of the same name; what Messenger sends is in Raw in any case.
+// TemplateStatusEvent reports the review of a utility message template. Meta calls the field both
+// message_template_status_update and messenger_template_status_update. The fields here are those that Meta documents
+// for WhatsApp. Raw has all that Messenger sends.
 type TemplateStatusEvent struct {
 	inbound
 	Event        string `webhook:"event"` // "APPROVED", "REJECTED", …
@@ -425,8 +425,8 @@ type TemplateStatusEvent struct {
 	Reason       string `webhook:"reason"`
 }
 
-// CallEvent reports about a telephone call (field "calls") or the answer to the question whether the business may call
-// ("call_permission_reply"); [WebhookEvent.Field] tells which.
+// CallEvent reports on a phone call (field "calls"), or how a person answered a request for permission to call them
+// ("call_permission_reply"). [WebhookEvent.Field] tells which.
 // https://developers.facebook.com/docs/messenger-platform/calling
 type CallEvent struct {
 	inbound
@@ -447,23 +447,22 @@ type CallEvent struct {
 
 func (e *CallEvent) about() (mid, detail string) { return e.CallID, e.Event }
 
-// ChangeEvent is an element of "changes": a field that is not part of a conversation, such as comments or an integrity
-// notice, or the Test button of the dashboard. Where the value holds a conversation's event, the event has its own
-// type instead. For "changed_fields", which carries no values, Value is nil.
+// ChangeEvent is an element of "changes" that belongs to no conversation, such as a comment, an integrity notice, or a
+// test sent from the dashboard. A change that holds an event of a conversation becomes an event of its own type
+// instead. For "changed_fields", which carries no values, Value is nil.
 // https://developers.facebook.com/docs/graph-api/webhooks/reference/page
 type ChangeEvent struct {
 	inbound
 	value string
 }
 
-// Value is a copy of the change's value, nil when there is none. Decode it into [MarketingMessage] where that fits, or
-// into a type of your own.
+// Value is a copy of the change's value, nil when there is none. Decode it into a [MarketingMessage] where that fits,
+// or into a type of your own.
 func (e *ChangeEvent) Value() json.RawMessage { return copyRaw(e.value) }
 
-// UnknownEvent is an event of a kind this package has no type for, or whose form made it unreadable as its kind; Err
-// tells the latter. It is also what everything for another product than Messenger and Instagram becomes. Where the
-// subscription field is known all the same, Field has it: "group_feed" (see [GroupPost]), "messaging_payments",
-// "messaging_customer_information" and others.
+// UnknownEvent is an event that this package has no type for, an event that could not be read as its kind (Err then
+// says why), or any event of a product other than Messenger and Instagram. Field has the subscription field if it is
+// known: "group_feed" (see [GroupPost]), "messaging_payments", "messaging_customer_information" and others.
 type UnknownEvent struct {
 	inbound
 
@@ -473,7 +472,7 @@ type UnknownEvent struct {
 	value string
 }
 
-// Value is a copy of what stands under Key, nil when there is none.
+// Value is a copy of the value of Key, nil when there is none.
 func (e *UnknownEvent) Value() json.RawMessage { return copyRaw(e.value) }
 
 // Referral says how a person came to the conversation.
