@@ -68,10 +68,20 @@ func (e *Emulator) routes() *http.ServeMux {
 		}
 		return e.State(), nil
 	})
+	e.accessRoutes(mux)
 	post(mux, e, "clock", func(_ context.Context, in struct {
 		Advance string
+		Skew    string
 		Reset   bool
 	}) (any, error) {
+		if in.Skew != "" {
+			if err := e.SetSkew(in.Skew); err != nil {
+				return nil, err
+			}
+			if in.Advance == "" && !in.Reset {
+				return e.State(), nil
+			}
+		}
 		if in.Reset {
 			e.ResetClock()
 			return e.State(), nil
@@ -129,6 +139,9 @@ func decodeBody(r *http.Request, v any) error {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch media {
 	case "application/json", "":
+		if media == "" && r.ContentLength == 0 && r.URL.RawQuery != "" {
+			return decodeForm(r.URL.Query(), v)
+		}
 		dec := json.NewDecoder(r.Body)
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(v); err != nil && (media != "" || r.ContentLength != 0) {
@@ -152,13 +165,13 @@ func decodeForm(form url.Values, v any) error {
 		s := values[0]
 		object[name] = s
 		switch name {
-		case "times", "timezone":
+		case "times", "timezone", "percent":
 			if s == "" {
 				delete(object, name)
 			} else {
 				object[name] = json.Number(s)
 			}
-		case "clear", "reset", "standby", "instagram":
+		case "clear", "reset", "standby", "instagram", "remove":
 			object[name] = s != "" && s != "0" && s != "false"
 		case "show":
 			delete(object, name) // the page's own

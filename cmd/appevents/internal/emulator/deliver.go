@@ -73,6 +73,9 @@ func (e *Emulator) open(wh webhook) (x *Exchange, bot string) {
 		e.s.Turns = append(e.s.Turns, t)
 		x.Turn = t.ID
 		if p := e.person(wh.page, wh.psid); p != nil && wh.again == 0 {
+			if wh.field == "messaging_handovers/pass" {
+				p.Owner = "" // the conversation comes back
+			}
 			switch wh.field {
 			case "message_reads", "message_deliveries":
 			default:
@@ -134,7 +137,10 @@ func (e *Emulator) post(ctx context.Context, bot string, body []byte, sign strin
 		"Content-Type": {"application/json"}, "Accept": {"*/*"}, "User-Agent": {"facebookexternalua"},
 	}
 	secret := e.creds.AppSecret
-	if sign == "wrong" {
+	e.mu.Lock()
+	other := e.s.OtherSecret
+	e.mu.Unlock()
+	if sign == "wrong" || other {
 		secret = strings.Repeat("0", 32) // that of another app
 	}
 	if sign != "unsigned" {

@@ -35,7 +35,14 @@
 //	POST /-/api/again/{id}               -> Exchange: the same bytes once more
 //	POST /-/api/faults   {"fault":"throttle","edge":"","page":"","times":1}; {"clear":true}      -> State
 //	POST /-/api/person   {"psid":"","name":"Ada","locale":"en_US","ad":"","ref":"","page":""}    -> Person
-//	POST /-/api/clock    {"advance":"25h"}; {"reset":true}                                       -> State
+//	POST /-/api/clock    {"advance":"25h"}; {"skew":"-10m"}; {"reset":true}                      -> State
+//	POST /-/api/grants   {"page":"","allow":"page_events","deny":"ads_read","token":"expired","expires":"48h",
+//	                      "data_access":"48h","secret":"other"}; {"reset":true}                  -> State
+//	POST /-/api/pages    {"id":"108001112223335","name":"Tea House"}                             -> State
+//	POST /-/api/datasets {"id":"77","name":"","pages":"108001112223335"}; {"id":"77","remove":true}
+//	                                     -> State
+//	POST /-/api/usage    {"percent":95}                                                          -> State
+//	GET  /-/api/tokens                   {"user":"EAA…","pages":{"108001112223335":"EAA…"}}
 //	POST /-/api/probe    {}              -> {"results":[{"name":"unsigned","refused":true,"status":403}…],"ok":true}
 //	POST /-/api/reset    {}              -> State
 //
@@ -44,6 +51,16 @@
 // was 2xx. The field is a key of graphtest.Samples, and further "messages/text", "messaging_postbacks/get_started" and
 // "messages/ad_referral"; text, payload, title, ref, ad and mid replace the sample's. The names of faults are those of
 // graphtest.FaultKind.String ("throttle", "reset early", …) and "error CODE/SUBCODE".
+//
+// Grants are switches of the tokens, all of them or that of one Page: permissions (those of Permissions, or "all"),
+// the state ("valid", or how the token died: TokenStates), the ends of the token and of its access to data, as a time
+// from now. The secret "other" makes the bot's app secret that of another app: proofs and app tokens are refused, and
+// webhooks are signed with a secret that the bot does not have. A skew sets Graph's Date header off; usage makes answers
+// carry usage headers, until it is 0. Once a dataset is declared, others do not exist; until then any ID is one, and
+// POST /{page}/dataset makes one for a Page. State shows all of it. The tokens are those that the emulator made itself:
+// of the person who connected the Pages, for /me/accounts, and of further Pages.
+//
+// A POST without a body takes its members from the query: POST /-/api/grants?allow=page_events.
 //
 // The shapes are the exported types: their json tags are the names. Times are RFC 3339 in UTC, IDs are strings but for
 // the numbers of exchanges and turns, durations are in milliseconds.

@@ -21,6 +21,10 @@ type pageData struct {
 	Profile    map[string]json.RawMessage
 	Personas   []persona
 	NextID     int64
+
+	Access      access   `json:",omitzero"` // what its token may do
+	Labels      []*label `json:",omitempty"`
+	Attachments []string `json:",omitempty"` // uploaded
 }
 
 type persona struct {
@@ -32,6 +36,7 @@ type persona struct {
 // subscription is what an app or a Page subscribed to.
 type subscription struct {
 	Set      bool
+	Ended    bool `json:",omitempty"` // was set, and taken away
 	Fields   []string
 	Callback string
 	Object   string
@@ -57,13 +62,33 @@ func (e *Emulator) classify(c *call) {
 	}
 	onPage := page != nil && (first == "me" || first == page.ID) || first == "me"
 	switch {
+	case len(parts) == 1 && first == "" && method == http.MethodPost && c.params.text("batch") != "":
+		c.x.Kind, c.own = "batch", batch
+	case len(parts) == 1 && first == "debug_token":
+		c.x.Kind, c.own = first, debugToken
+	case len(parts) == 1 && (first == "app" || first == e.creds.AppID):
+		c.x.Kind, c.own = "app", getApp
 	case len(parts) == 1 && (first == "me" || onPage):
 		c.x.Kind, c.own = "me", getPage
+	case len(parts) == 2 && first == "me" && parts[1] == "accounts":
+		c.x.Kind, c.own = "accounts", accounts
 	case len(parts) == 1 && e.person("", first) != nil:
-		c.x.Kind, c.own = "profile", getPerson
+		c.x.Kind, c.own, c.page = "profile", getPerson, e.pageOfPerson(c, first)
 		c.params.set("page_scoped_user_id", json.RawMessage(strconv.Quote(first)))
+	case len(parts) == 2 && parts[1] == "custom_labels" && e.person("", first) != nil:
+		c.x.Kind, c.own, c.page = "custom_labels", labelsOf, e.pageOfPerson(c, first)
 	case len(parts) == 1 && e.personaOwner(first) != nil:
 		c.page, c.x.Kind, c.own = e.personaOwner(first), "personas", onePersona
+	case len(parts) == 1 && e.labelOwner(first) != nil:
+		c.page, c.x.Kind, c.own = e.labelOwner(first), "label", oneLabel
+	case len(parts) == 2 && parts[1] == "label" && e.labelOwner(first) != nil:
+		c.page, c.x.Kind, c.own = e.labelOwner(first), "label", stickLabel
+	case len(parts) == 1 && strings.HasPrefix(first, "m_"):
+		c.x.Kind, c.own = "message", oneMessage
+		_, _, c.page = e.messageByID(first)
+	case strings.HasPrefix(first, "t_") && (len(parts) == 1 || len(parts) == 2 && parts[1] == "messages"):
+		c.x.Kind, c.own = "conversation", oneConversation
+		c.page = e.pageOfPerson(c, strings.TrimPrefix(first, "t_"))
 	case len(parts) == 2 && first == e.creds.AppID && parts[1] == "subscriptions":
 		c.x.Kind, c.own = parts[1], appSubscriptions
 	case len(parts) == 2 && onPage:
@@ -73,19 +98,29 @@ func (e *Emulator) classify(c *call) {
 	default:
 		c.x.Kind = parts[len(parts)-1]
 	}
+	if c.page != nil {
+		c.x.Page = c.page.ID
+	}
 	c.x.Kind = truncate(c.x.Kind, 100)
 	c.x.Method = method
 }
 
 var pageEdges = map[string]edgeFunc{
-	"messages":            sendMessage,
-	"messenger_profile":   messengerProfile,
-	"personas":            personas,
-	"subscribed_apps":     pageSubscriptions,
-	"nlp_configs":         succeed,
-	"message_attachments": uploadAttachment,
-	"pass_thread_control": succeed,
-	"take_thread_control": succeed,
+	"messages":               sendMessage,
+	"messenger_profile":      messengerProfile,
+	"personas":               personas,
+	"subscribed_apps":        pageSubscriptions,
+	"nlp_configs":            succeed,
+	"message_attachments":    uploadAttachment,
+	"dataset":                pageDataset,
+	"custom_labels":          customLabels,
+	"conversations":          conversations,
+	"pass_thread_control":    control,
+	"take_thread_control":    control,
+	"request_thread_control": control,
+	"release_thread_control": control,
+	"thread_owner":           threadOwner,
+	"secondary_receivers":    secondaryReceivers,
 }
 
 func (e *Emulator) pageByID(id string) *pageData {
@@ -98,9 +133,15 @@ func (e *Emulator) pageByID(id string) *pageData {
 }
 
 // tokenPage is the Page that "me" means.
-func (e *Emulator) tokenPage(token string) *pageData {
-	if token == e.creds.PageAccessToken {
-		return e.pageByID(e.creds.PageID)
+func (e *Emulator) tokenPage(token string) *pageData { return e.holder(token).page }
+
+// pageOfPerson is the Page on which a person is meant: that of the token when the person writes to it.
+func (e *Emulator) pageOfPerson(c *call, psid string) *pageData {
+	if own := e.tokenPage(c.token); own != nil && e.person(own.ID, psid) != nil {
+		return own
+	}
+	if p := e.person("", psid); p != nil {
+		return e.pageByID(p.Page)
 	}
 	return nil
 }
@@ -146,33 +187,6 @@ func invalid(field, format string, args ...any) *Error {
 	return &Error{Code: 100, Message: "(#100) Param " + field + " " + fmt.Sprintf(format, args...)}
 }
 
-// authorize judges version, token and proof of a call to an edge of the emulator's own.
-func (e *Emulator) authorize(c *call) *Error {
-	if c.params.err != "" {
-		return &Error{Code: 100, Message: "(#100) " + c.params.err}
-	}
-	if major, ok := majorVersion(c.version); ok && major > newestVersion {
-		return &Error{Code: 2500, Message: "Unknown Graph version: " + c.version}
-	}
-	app := e.creds.AppID + "|" + e.creds.AppSecret
-	switch {
-	case c.token == "":
-		return &Error{Code: 104, Message: "An access token is required to request this resource.",
-			Hint: "send the Page access token of the emulator's environment"}
-	case c.token != e.creds.PageAccessToken && c.token != app:
-		return &Error{Code: 190, Message: "Invalid OAuth access token.",
-			Hint: "not a token of the emulator; the bot should read it from its environment"}
-	case c.token == app && c.x.Kind != "subscriptions" && c.x.Kind != "profile":
-		return &Error{Code: 190, Subcode: 0, Message: "This method must be called with a Page Access Token"}
-	case c.params.proof == "" && e.cfg.RequireProof:
-		return &Error{Code: 100, Message: "API calls from the server require an appsecret_proof argument"}
-	case c.params.proof != "" && !strings.EqualFold(c.params.proof, proof(e.creds.AppSecret, c.token)):
-		return &Error{Code: 100, Message: "Invalid appsecret_proof provided in the API argument",
-			Hint: "signed with the secret of another app, or over another token"}
-	}
-	return nil
-}
-
 // The living Graph versions, as graphtest has them.
 const (
 	oldestVersion = 21
@@ -192,15 +206,32 @@ func errGone() *Error {
 func succeed(*Emulator, *call) (any, *Error) { return map[string]bool{"success": true}, nil }
 
 func getPage(e *Emulator, c *call) (any, *Error) {
+	h := e.holder(c.token)
+	if c.page == nil && h.kind == tokenUser && len(c.parts) == 1 && c.parts[0] == "me" {
+		return project(map[string]any{"id": userID, "name": "Ada Example"}, c.fields("name"))
+	}
 	if c.page == nil {
 		return nil, &Error{Code: 2500, Message: "An active access token must be used to query information about the " +
 			"current user."}
 	}
-	return map[string]string{"id": c.page.ID, "name": c.page.Name}, nil
+	page := map[string]any{
+		"id": c.page.ID, "name": c.page.Name, "category": "Shop", "tasks": []string{"ANALYZE", "MESSAGING", "MANAGE"},
+		"access_token": e.pageToken(c.page), "link": "https://www.facebook.com/" + c.page.ID,
+	}
+	return project(page, c.fields("name"))
+}
+
+// getApp is GET /app and GET /{app}.
+func getApp(e *Emulator, c *call) (any, *Error) {
+	if c.x.Method != http.MethodGet {
+		return nil, errGone()
+	}
+	app := map[string]any{"id": e.creds.AppID, "name": "emulated app", "link": "", "category": "Messenger bots"}
+	return project(app, c.fields("name,category,link"))
 }
 
 func getPerson(e *Emulator, c *call) (any, *Error) {
-	p := e.person("", c.parts[0])
+	p := e.person(c.pageID(), c.parts[0])
 	if p == nil { // a reset came between
 		return nil, errGone()
 	}
@@ -257,13 +288,6 @@ func onePersona(e *Emulator, c *call) (any, *Error) {
 		return map[string]bool{"success": true}, nil
 	}
 	return c.page.Personas[n], nil
-}
-
-func uploadAttachment(e *Emulator, c *call) (any, *Error) {
-	if c.params.text("message") == "" {
-		return nil, invalid("message", "is required")
-	}
-	return map[string]string{"attachment_id": fmt.Sprint(770000000000000 + c.x.ID)}, nil
 }
 
 // profileKeys are the properties of the Messenger profile.

@@ -149,12 +149,30 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 func (a *answer) WriteHeader(status int) {
+	a.e.decorate(a.Header(), a.c.x.Page)
 	if a.bent() {
 		a.status = status
 		return
 	}
 	a.ResponseWriter.WriteHeader(status)
 }
+
+// decorate adds the headers of every answer: the time of Graph's clock, and how much of the limits is used up.
+func (e *Emulator) decorate(h http.Header, page string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h.Set("Date", e.now().Add(e.s.Skew).Format(http.TimeFormat))
+	h.Set(EmulatorHeader, "appevents")
+	if e.s.Usage == 0 || h.Get("X-App-Usage") != "" || h.Get("X-Business-Use-Case-Usage") != "" {
+		return
+	}
+	h.Set("X-App-Usage", fmt.Sprintf(`{"call_count":%d,"total_cputime":1,"total_time":1}`, e.s.Usage))
+	h.Set("X-Business-Use-Case-Usage", fmt.Sprintf(`{%q:[{"type":"messenger","call_count":%d,"total_cputime":1,`+
+		`"total_time":1,"estimated_time_to_regain_access":0}]}`, or(page, e.creds.PageID), e.s.Usage))
+}
+
+// EmulatorHeader is in every answer that Graph itself did not give.
+const EmulatorHeader = "X-Emulator"
 
 func (a *answer) bent() bool { return a.c.shape != shapeNone && a.c.shape != shapeHeld }
 

@@ -29,20 +29,19 @@ type call struct {
 	token   string
 	page    *pageData // the Page of the token or path; nil = unknown
 	own     edgeFunc  // an edge that graphtest does not have
-	shape   shape     // what a fault does to the answer of an own edge
+	request *http.Request
+	shape   shape // what a fault does to the answer of an own edge
 	fault   string
 	err     *Error
 	refused bool // answered by the emulator with an error
 }
 
-// graphOptions sets graphtest up with the emulator's app and Page.
+// graphOptions sets graphtest up with the emulator's app. Tokens are left to the emulator: what they may do changes
+// while it runs.
 func (e *Emulator) graphOptions() []graphtest.Option {
 	opts := []graphtest.Option{
 		graphtest.WithAppID(e.creds.AppID),
 		graphtest.WithAppSecret(e.creds.AppSecret),
-		graphtest.WithToken(e.creds.PageAccessToken, graphtest.Grant{
-			Type: graphtest.TokenPage, AppID: e.creds.AppID, Pages: []string{e.creds.PageID},
-		}),
 		graphtest.WithClock(e.cfg.Now),
 		graphtest.WithMaxCalls(0),
 		graphtest.WithObserver(e.observe),
@@ -86,11 +85,11 @@ func (e *Emulator) serveGraph(w http.ResponseWriter, r *http.Request) {
 
 // begin records that a call arrived.
 func (e *Emulator) begin(r *http.Request, body []byte) *call {
-	c := &call{params: parseParams(r, body)}
+	c := &call{params: parseParams(r, body), request: r}
 	c.token = c.params.token
 	path := strings.Trim(r.URL.Path, "/")
 	c.parts = strings.Split(path, "/")
-	if len(c.parts[0]) > 1 && c.parts[0][0] == 'v' && c.parts[0][1] >= '0' && c.parts[0][1] <= '9' {
+	if isVersion(c.parts[0]) {
 		c.version, c.parts = c.parts[0], c.parts[1:]
 	}
 	if len(c.parts) == 0 {
@@ -121,6 +120,10 @@ func (e *Emulator) begin(r *http.Request, body []byte) *call {
 	}
 	e.pending[strconv.FormatInt(c.x.ID, 10)] = c
 	return c
+}
+
+func isVersion(part string) bool {
+	return len(part) > 1 && part[0] == 'v' && part[1] >= '0' && part[1] <= '9'
 }
 
 // end closes the record of a call, however its answer went.
@@ -173,14 +176,50 @@ func (e *Emulator) decide(seen graphtest.Call) graphtest.Fault {
 			e.s.Unknown = append(e.s.Unknown, path)
 		}
 		return e.refuse(c, http.StatusBadRequest, 2500, 0, "Unknown path components: "+path, "not emulated")
+	}
+	if err := e.judgeShared(c, seen); err != nil {
+		return e.refuse(c, errorStatus(err.Code), err.Code, err.Subcode, err.Message, err.Hint)
+	}
+	switch {
 	case e.cfg.Strict:
 		for _, p := range seen.Problems {
 			if !p.Tolerated && p.Code == 0 {
 				return e.refuse(c, http.StatusBadRequest, 100, 0, "(#100) Param "+p.Field+": "+p.Message, "refused by --strict")
 			}
 		}
-	case seen.Edge == "insights" && seen.Method == http.MethodGet && len(e.s.Leads) > 0:
+	case seen.Edge == "insights" && seen.Method == http.MethodGet && len(e.s.Leads) > 0 && !refusedAlready(seen):
 		return graphtest.Reply(http.StatusOK, e.insights(seen))
+	}
+	return nil
+}
+
+// refusedAlready reports whether graphtest has found something that Graph refuses.
+func refusedAlready(seen graphtest.Call) bool {
+	return slices.ContainsFunc(seen.Problems, func(p graphtest.Problem) bool { return p.Code != 0 })
+}
+
+// judgeShared judges what graphtest leaves open on its own edges. The lock is held.
+func (e *Emulator) judgeShared(c *call, seen graphtest.Call) *Error {
+	if c.token == "" {
+		return nil // some edges take that; graphtest refuses it on the others
+	}
+	if err := e.judgeToken(c); err != nil {
+		return err
+	}
+	if refusedAlready(seen) {
+		return nil
+	}
+	h, page := e.holder(c.token), e.pageByID(seen.PageID)
+	switch seen.Edge {
+	case "page_activities":
+		if h.kind == tokenPage && page != nil && page != h.page {
+			return &Error{Code: 200, Message: "(#200) The token is not good for this Page"}
+		}
+		return e.judgePermission(h, page, "page_events")
+	case "insights", "report":
+		return e.judgePermission(h, nil, "ads_read")
+	case "events":
+		return e.judgeConversions(c)
 	}
 	return nil
 }
@@ -234,8 +273,8 @@ func (e *Emulator) observe(seen graphtest.Call) {
 		x.PSID = seen.PSID
 	}
 	for _, p := range seen.Problems {
-		if (c.own != nil || seen.Edge == "") && p.Code == 2500 {
-			continue // graphtest does not know the path
+		if c.own != nil && p.Code != 0 || seen.Edge == "" && p.Code == 2500 {
+			continue // graphtest does not know the path, or judges what is not its own
 		}
 		x.Problems = append(x.Problems, Problem{p.Field, p.Rule, p.Message, p.Code, p.Subcode, p.Tolerated})
 		if p.Code != 0 && c.err == nil && !x.Accepted {

@@ -110,7 +110,10 @@ func (r *rig) post(path string, in, out any) int {
 
 // graph calls Graph with the Page's token and a JSON body.
 func (r *rig) graph(method, path string, body any) (int, string) {
-	data, _ := json.Marshal(body)
+	var data []byte
+	if body != nil {
+		data, _ = json.Marshal(body)
+	}
 	req := httptest.NewRequestWithContext(r.t.Context(), method, r.url+path, bytes.NewReader(data))
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+r.e.Credentials().PageAccessToken)

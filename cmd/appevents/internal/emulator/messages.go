@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -74,8 +75,8 @@ func sendMessage(e *Emulator, c *call) (any, *Error) {
 	if to.ID == "" && other == "" {
 		return nil, invalid("recipient", "must be non-empty")
 	}
-	person := e.person("", string(to.ID))
-	if to.ID != "" && (person == nil || c.page != nil && person.Page != c.page.ID) {
+	person := e.person(c.pageID(), string(to.ID))
+	if to.ID != "" && person == nil {
 		return nil, &Error{Code: 100, Subcode: 2018001, Message: "(#100) No matching user found",
 			Hint: "the person has never written to this Page"}
 	}
@@ -100,10 +101,18 @@ func sendMessage(e *Emulator, c *call) (any, *Error) {
 			Field: "messaging_type", Rule: "required", Message: "say RESPONSE, UPDATE or MESSAGE_TAG",
 		})
 	}
+	if person != nil && person.Owner != "" {
+		return nil, &Error{Code: 10, Message: "(#10) Message failed to send because another app is controlling this " +
+			"thread now.", Hint: "the conversation was passed to app " + person.Owner + "; take_thread_control"}
+	}
 	if person != nil && other == "" {
 		if err := e.inWindow(person, tag); err != nil {
 			return nil, err
 		}
+	}
+	if a := m.Attachment; a != nil && a.Payload.AttachmentID != "" && c.page != nil &&
+		!slices.Contains(c.page.Attachments, string(a.Payload.AttachmentID)) {
+		return nil, invalid("message[attachment][payload][attachment_id]", "is none that was uploaded for this Page")
 	}
 	mid := newMID()
 	answer["message_id"] = mid

@@ -7,6 +7,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,6 +24,10 @@ type params struct {
 	secrets []string // credentials seen, known or not
 	err     string
 }
+
+// innerSecret finds credentials in the addresses, forms and headers inside a batch.
+var innerSecret = regexp.MustCompile(
+	`(?i)(?:token|secret|appsecret_proof|bearer|oauth)(?:=|%3D|"\s*:\s*"|\s)([^&"\\\s]+)`)
 
 func parseParams(r *http.Request, body []byte) params {
 	p := params{values: map[string]json.RawMessage{}}
@@ -76,6 +81,12 @@ func parseParams(r *http.Request, body []byte) params {
 			}
 		case "appsecret_proof":
 			p.proof = value
+		}
+	}
+	for _, found := range innerSecret.FindAllStringSubmatch(p.text("batch"), -1) { // those of the calls in it
+		p.secrets = append(p.secrets, found[1])
+		if plain, err := url.QueryUnescape(found[1]); err == nil {
+			p.secrets = append(p.secrets, plain)
 		}
 	}
 	p.inQuery = r.URL.Query().Get("access_token") != ""

@@ -130,11 +130,15 @@ func (e *Emulator) webhook(in Trigger) (webhook, error) {
 	if err != nil {
 		return webhook{}, err
 	}
-	opts := []graphtest.PayloadOption{graphtest.At(e.now()), graphtest.MID(newMID())}
+	mid := newMID()
+	opts := []graphtest.PayloadOption{graphtest.At(e.now()), graphtest.MID(mid)}
 	if in.Instagram {
 		opts = append(opts, graphtest.OnInstagram())
 	}
 	opts = append(opts, graphtest.From(p.PSID), graphtest.To(p.Page))
+	if p.Owner != "" && (strings.HasPrefix(in.Field, "messages") || strings.HasPrefix(in.Field, "messaging_postbacks")) {
+		in.Standby = true // another app has the conversation
+	}
 	if in.Standby {
 		opts = append(opts, graphtest.InStandby())
 	}
@@ -150,6 +154,9 @@ func (e *Emulator) webhook(in Trigger) (webhook, error) {
 	wh := webhook{field: in.Field, page: p.Page, psid: p.PSID, body: body, sign: in.Sign, summary: truncate(summary, 120)}
 	if shown != "" {
 		wh.bubble = &Message{PSID: p.PSID, Page: p.Page, Kind: shown, Text: summary}
+		if strings.HasPrefix(in.Field, "messages") {
+			wh.bubble.MID = mid
+		}
 	}
 	return wh, nil
 }
@@ -254,9 +261,9 @@ func (e *Emulator) AddPerson(in Person) (Person, error) {
 		return Person{}, &InputError{Field: "psid", Message: "must be a number"}
 	}
 	in.FirstName, in.LastName, _ = strings.Cut(in.Name, " ")
-	in.Locale, in.Typing = or(in.Locale, "en_US"), false
+	in.Locale, in.Typing, in.Owner = or(in.Locale, "en_US"), false, ""
 	if p := e.person(in.Page, in.PSID); p != nil {
-		in.LastWrote = p.LastWrote
+		in.LastWrote, in.Owner = p.LastWrote, p.Owner
 		*p = in
 		e.touch()
 		return in, nil

@@ -30,6 +30,13 @@ type store struct {
 	Unknown   []string
 	Offset    time.Duration
 	Probe     *ProbeReport
+
+	User           access        // what the token of the person who connected the Pages may do
+	OtherSecret    bool          // what the bot signs with is another app's secret
+	Datasets       []*dataset    // of the Pages
+	DatasetsClosed bool          // no others exist
+	Skew           time.Duration // of the Date header
+	Usage          int           // per cent of the limits; 0 = no headers
 }
 
 func (e *Emulator) newStore() store {
@@ -167,6 +174,12 @@ func (e *Emulator) clean(s string, more ...string) string {
 	secrets := append([]string{
 		e.creds.AppID + "|" + e.creds.AppSecret, e.creds.PageAccessToken, e.creds.AppSecret, e.creds.VerifyToken,
 	}, more...)
+	if strings.Contains(s, madeToken) {
+		secrets = append(secrets, e.userToken())
+		for _, p := range e.s.Pages {
+			secrets = append(secrets, e.pageToken(p))
+		}
+	}
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
 	for _, secret := range secrets {
 		if len(secret) >= 6 {

@@ -66,7 +66,12 @@ func (s *store) whole() bool {
 			return false
 		}
 	}
-	return !slices.Contains(s.People, nil) && !slices.Contains(s.Pages, nil) && !slices.Contains(s.Messages, nil)
+	for _, p := range s.Pages {
+		if p == nil || slices.Contains(p.Labels, nil) {
+			return false
+		}
+	}
+	return !slices.Contains(s.People, nil) && !slices.Contains(s.Messages, nil) && !slices.Contains(s.Datasets, nil)
 }
 
 // save writes the session in one step, for its owner's eyes only. Credentials are not part of it.

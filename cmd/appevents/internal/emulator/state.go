@@ -22,6 +22,13 @@ func (e *Emulator) State() State {
 		Exchanges: len(e.s.Exchanges), Forgotten: e.s.Forgotten, Turns: len(e.s.Turns),
 		Findings: slices.Clone(e.s.Findings), Unknown: slices.Clone(e.s.Unknown),
 		Faults: []FaultState{}, People: []Person{},
+		Skew: e.s.Skew.String(), Usage: e.s.Usage, Secret: "own", AppSet: e.s.App.Set, Datasets: []DatasetState{},
+	}
+	if e.s.OtherSecret {
+		s.Secret = "other"
+	}
+	for _, d := range e.s.Datasets {
+		s.Datasets = append(s.Datasets, DatasetState{d.ID, d.Name, append([]string{}, d.Pages...)})
 	}
 	if s.Findings == nil {
 		s.Findings = []Finding{}
@@ -31,7 +38,11 @@ func (e *Emulator) State() State {
 		s.Probe = &copied
 	}
 	for _, p := range e.s.Pages {
-		s.Pages = append(s.Pages, p.state())
+		state := p.state(e.now())
+		if d := e.datasetOf(p.ID); d != nil {
+			state.Dataset = d.ID
+		}
+		s.Pages = append(s.Pages, state)
 	}
 	for _, p := range e.s.People {
 		s.People = append(s.People, *p)
@@ -42,11 +53,24 @@ func (e *Emulator) State() State {
 	return s
 }
 
-func (p *pageData) state() PageState {
+func (p *pageData) state(now time.Time) PageState {
 	s := PageState{
 		ID: p.ID, Name: p.Name, Subscribed: slices.Clone(p.Subscribed.Fields), Personas: len(p.Personas),
 		Menu: rawButtons(p.Profile["persistent_menu"]), IceBreakers: rawButtons(p.Profile["ice_breakers"]),
-		ProfileKeys: slices.Sorted(maps.Keys(p.Profile)),
+		ProfileKeys: slices.Sorted(maps.Keys(p.Profile)), PageSubscribed: p.Subscribed.Set,
+		Token: "valid", TokenExpires: p.Access.Expires, DataAccess: p.Access.DataAccess,
+		Granted: []string{}, Denied: append([]string{}, p.Access.Denied...),
+	}
+	if p.Access.dead(now) != nil {
+		s.Token = or(p.Access.State, "expired")
+	}
+	for _, name := range Permissions {
+		if p.Access.allows(name) {
+			s.Granted = append(s.Granted, name)
+		}
+	}
+	for _, l := range p.Labels {
+		s.Labels = append(s.Labels, LabelState{l.ID, l.Name, append([]string{}, l.People...)})
 	}
 	var started struct{ Payload string }
 	if json.Unmarshal(p.Profile["get_started"], &started) == nil {
@@ -112,7 +136,7 @@ func (e *Emulator) Advance(d time.Duration) error {
 func (e *Emulator) ResetClock() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.s.Offset = 0
+	e.s.Offset, e.s.Skew = 0, 0
 	for _, p := range e.s.People {
 		if p.LastWrote.After(e.now()) {
 			p.LastWrote = e.now()
@@ -121,14 +145,43 @@ func (e *Emulator) ResetClock() {
 	e.touch()
 }
 
-// Reset forgets the record, what was counted, faults and people that were added; what bots set up (subscriptions,
-// profile, personas) and credentials stay.
+// SetSkew sets by how much the Date header of Graph's answers is off.
+func (e *Emulator) SetSkew(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d.Abs() > 10*365*24*time.Hour {
+		return &InputError{Field: "skew", Message: "must be a duration such as 10m or -1h"}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.s.Skew = d
+	e.touch()
+	return nil
+}
+
+// SetUsage sets how much of the limits the usage headers of Graph's answers say is used up; 0 sends none.
+func (e *Emulator) SetUsage(percent int) error {
+	if percent < 0 || percent > 1000 {
+		return &InputError{Field: "percent", Message: "must be 0 to 1000"}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.s.Usage = percent
+	e.touch()
+	return nil
+}
+
+// Reset forgets the record, what was counted, faults, people that were added and what was taken from the tokens; what
+// bots set up (subscriptions, profile, personas, datasets), Pages and credentials stay.
 func (e *Emulator) Reset() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	fresh := e.newStore()
 	fresh.Rev, fresh.NextID, fresh.NextTurn = e.s.Rev, e.s.NextID, e.s.NextTurn
 	fresh.Pages, fresh.App = e.s.Pages, e.s.App
+	fresh.Datasets, fresh.DatasetsClosed = e.s.Datasets, e.s.DatasetsClosed
+	for _, p := range fresh.Pages {
+		p.Access = access{}
+	}
 	e.s, e.faults = fresh, nil
 	e.touch()
 }

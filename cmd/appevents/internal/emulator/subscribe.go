@@ -22,7 +22,7 @@ func pageSubscriptions(e *Emulator, c *call) (any, *Error) {
 			"id": e.creds.AppID, "name": "emulated app", "subscribed_fields": s.Fields,
 		}}}, nil
 	case http.MethodDelete:
-		*s = subscription{}
+		*s = subscription{Ended: true}
 		return map[string]bool{"success": true}, nil
 	}
 	fields := c.params.list("subscribed_fields")
@@ -52,7 +52,7 @@ func appSubscriptions(e *Emulator, c *call) (any, *Error) {
 			"object": s.Object, "callback_url": s.Callback, "active": true, "fields": fields,
 		}}}, nil
 	case http.MethodDelete:
-		*s = subscription{}
+		*s = subscription{Ended: true}
 		return map[string]bool{"success": true}, nil
 	}
 	fields, callback, token := c.params.list("fields"), c.params.text("callback_url"), c.params.text("verify_token")
@@ -99,22 +99,26 @@ func unknownField(fields []string) string {
 }
 
 // wanted says whether a webhook's field reaches the bot, and if not, why. Until the bot subscribes to anything, what a
-// person does reaches it, and echoes and receipts do not. The lock is held.
+// person does reaches it, and echoes and receipts do not. From then on the Page delivers the fields it is subscribed
+// to, and of those the ones of the app. An app that was never subscribed counts as subscribed to all: that is mostly
+// done in the dashboard, for which the handshake stands. The lock is held.
 func (e *Emulator) wanted(field, page string, auto bool) string {
 	field, _, _ = strings.Cut(strings.TrimPrefix(field, "instagram/"), "/")
 	var s subscription
 	if p := e.pageByID(page); p != nil {
 		s = p.Subscribed
 	}
+	app := e.s.App
+	touched := app.Set || app.Ended || s.Set || s.Ended
 	switch {
-	case !e.s.App.Set && !s.Set && auto:
+	case !touched && auto:
 		return "the bot subscribed to nothing"
-	case !strings.Contains(webhookFields, " "+field+" "):
+	case !touched || !strings.Contains(webhookFields, " "+field+" "):
 		return ""
-	case e.s.App.Set && !slices.Contains(e.s.App.Fields, field):
-		return "the app is not subscribed to " + field
-	case s.Set && !slices.Contains(s.Fields, field):
-		return "the Page is not subscribed to " + field
+	case app.Ended || app.Set && !slices.Contains(app.Fields, field):
+		return "the app is not subscribed to " + field + ": POST /" + e.creds.AppID + "/subscriptions"
+	case !slices.Contains(s.Fields, field):
+		return "the Page is not subscribed to " + field + ": POST /" + page + "/subscribed_apps"
 	}
 	return ""
 }

@@ -182,7 +182,8 @@ type Person struct {
 	Ad        string    `json:"ad,omitempty"`  // the ad through which the person came
 	Ref       string    `json:"ref,omitempty"` // the ref of the link or ad
 	LastWrote time.Time `json:"last_wrote,omitzero"`
-	Typing    bool      `json:"typing,omitempty"` // the bot shows typing dots
+	Typing    bool      `json:"typing,omitempty"`       // the bot shows typing dots
+	Owner     string    `json:"thread_owner,omitempty"` // the app that has the conversation; "" = the bot's
 }
 
 // A Message is one bubble of a conversation.
@@ -236,29 +237,57 @@ type PageState struct {
 	IceBreakers []Button `json:"ice_breakers,omitempty"`
 	Personas    int      `json:"personas"`
 	ProfileKeys []string `json:"profile,omitempty"`
+
+	PageSubscribed bool         `json:"subscribed"`                      // whether the app is subscribed to the Page
+	Dataset        string       `json:"dataset,omitempty"`               // attached to it
+	Token          string       `json:"token"`                           // "valid", or how it died: one of TokenStates
+	TokenExpires   time.Time    `json:"token_expires_at,omitzero"`       // zero: never
+	DataAccess     time.Time    `json:"data_access_expires_at,omitzero"` // zero: in 90 days
+	Granted        []string     `json:"granted"`                         // permissions of its token
+	Denied         []string     `json:"denied"`                          // permissions its token lacks
+	Labels         []LabelState `json:"labels,omitempty"`
+}
+
+// A LabelState is a label that the bot sticks to people.
+type LabelState struct {
+	ID     string   `json:"id"`
+	Name   string   `json:"name"`
+	People []string `json:"people"`
+}
+
+// A DatasetState is a dataset and the Pages attached to it.
+type DatasetState struct {
+	ID    string   `json:"id"`
+	Name  string   `json:"name"`
+	Pages []string `json:"pages"`
 }
 
 // A State is all but the record.
 type State struct {
-	Schema     int          `json:"schema"` // 1
-	Rev        int64        `json:"rev"`
-	AppID      string       `json:"app_id"`
-	Bot        string       `json:"bot,omitempty"` // URL of the bot's webhook, without its query
-	Handshake  string       `json:"handshake"`     // "none", "ok" or "failed"
-	HandshakeE string       `json:"handshake_error,omitempty"`
-	HandshakeM float64      `json:"handshake_ms,omitempty"`
-	Pages      []PageState  `json:"pages"`
-	People     []Person     `json:"people"`
-	Faults     []FaultState `json:"faults"`
-	Subscribed []string     `json:"subscribed_fields,omitempty"` // of the app
-	Callback   string       `json:"callback_url,omitempty"`      // recorded, not used
-	Offset     string       `json:"clock_offset"`                // "25h0m0s"
-	Exchanges  int          `json:"exchanges"`
-	Forgotten  int64        `json:"forgotten"` // exchanges that made room for newer ones
-	Turns      int          `json:"turns"`
-	Findings   []Finding    `json:"rules"`
-	Unknown    []string     `json:"unknown,omitempty"` // paths that were asked for and are not emulated
-	Probe      *ProbeReport `json:"probe,omitempty"`
+	Schema     int            `json:"schema"` // 1
+	Rev        int64          `json:"rev"`
+	AppID      string         `json:"app_id"`
+	Bot        string         `json:"bot,omitempty"` // URL of the bot's webhook, without its query
+	Handshake  string         `json:"handshake"`     // "none", "ok" or "failed"
+	HandshakeE string         `json:"handshake_error,omitempty"`
+	HandshakeM float64        `json:"handshake_ms,omitempty"`
+	Pages      []PageState    `json:"pages"`
+	People     []Person       `json:"people"`
+	Faults     []FaultState   `json:"faults"`
+	Subscribed []string       `json:"subscribed_fields,omitempty"` // of the app
+	Callback   string         `json:"callback_url,omitempty"`      // recorded, not used
+	Offset     string         `json:"clock_offset"`                // "25h0m0s"
+	Skew       string         `json:"clock_skew"`                  // of Graph's Date header, "-10m0s"
+	Usage      int            `json:"usage_percent"`               // what the usage headers say; 0: none are sent
+	Secret     string         `json:"app_secret"`                  // "own", or "other": signatures of the bot are refused
+	AppSet     bool           `json:"app_subscribed"`              // the bot subscribed the app
+	Datasets   []DatasetState `json:"datasets"`
+	Exchanges  int            `json:"exchanges"`
+	Forgotten  int64          `json:"forgotten"` // exchanges that made room for newer ones
+	Turns      int            `json:"turns"`
+	Findings   []Finding      `json:"rules"`
+	Unknown    []string       `json:"unknown,omitempty"` // paths that were asked for and are not emulated
+	Probe      *ProbeReport   `json:"probe,omitempty"`
 }
 
 // A ProbeReport says how the bot met forged webhooks.
