@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -68,11 +69,9 @@ func fillAndDrain() error {
 			if err != nil {
 				return err
 			}
+			stop := reading(ctx, q) // as a page about the queue does
 			err = q.Settle(ctx, done(leases)...)
-			// A transaction of the queue's own can have the last pages for a moment. A dispatcher tries again too.
-			for tries := 0; errors.Is(err, delivery.ErrFull) && tries < 1000; tries++ {
-				err = q.Settle(ctx, done(leases)...)
-			}
+			stop()
 			if err != nil {
 				return fmt.Errorf("settle: %w", err)
 			}
@@ -88,6 +87,21 @@ func fillAndDrain() error {
 		}
 	}
 	return nil // without Close, like a crash
+}
+
+// reading reads the queue without a pause until stop is called.
+func reading(ctx context.Context, q *boltqueue.Queue) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for ctx.Err() == nil {
+			_, _ = q.Buried(ctx, "", 1)
+		}
+	})
+	return func() {
+		cancel()
+		reader.Wait()
+	}
 }
 
 // roomChild fills a queue until the file may grow no more, and then lets it grow: nothing is freed in it meanwhile.

@@ -85,12 +85,28 @@ func (h *handle) view(fn func(tx *bbolt.Tx) error) error {
 
 // update writes a transaction. Only one goroutine does. When it returns an error, nothing was written, unless the disk
 // failed.
-func (h *handle) update(fn func(tx *bbolt.Tx) error) error {
+func (h *handle) update(fn func(tx *bbolt.Tx) error) error { return h.write(fn, h.db.Begin) }
+
+// updateAlone is update when every page is needed: while somebody reads, bbolt keeps those that the latest transactions
+// gave up.
+func (h *handle) updateAlone(fn func(tx *bbolt.Tx) error) error {
+	return h.write(fn, func(bool) (*bbolt.Tx, error) {
+		select {
+		case h.reading <- struct{}{}:
+		case <-h.dead:
+			return nil, h.err
+		}
+		defer func() { <-h.reading }()
+		return h.db.Begin(true)
+	})
+}
+
+func (h *handle) write(fn func(tx *bbolt.Tx) error, begin func(writable bool) (*bbolt.Tx, error)) error {
 	if err := h.failed(); err != nil {
 		return err
 	}
 	err := guard(func() error {
-		tx, err := h.db.Begin(true)
+		tx, err := begin(true)
 		if err != nil {
 			return err
 		}

@@ -89,8 +89,7 @@ func (w *writer) makeRoom() bool {
 	}
 	err := drop()
 	if errors.Is(err, delivery.ErrFull) && !w.spent {
-		_ = w.reserve(false)
-		err = drop()
+		err = w.rescue(drop)
 	}
 	if err == nil && w.spent {
 		_ = w.reserve(true)
@@ -135,4 +134,13 @@ func (w *writer) reserve(lay bool) error {
 	err := w.update(func(tx *bbolt.Tx) error { return layReserve(tx, lay) })
 	w.spent = !lay || err != nil
 	return err
+}
+
+// rescue writes what frees room, with all the room there is: what was laid aside, and what bbolt keeps for those who
+// read.
+func (w *writer) rescue(write func() error) error {
+	w.alone = true
+	defer func() { w.alone = false }()
+	_ = w.reserve(false)
+	return write()
 }

@@ -55,6 +55,7 @@ type writer struct {
 	err      error // why nothing is written any more
 	kept     int64 // buried items
 	spent    bool  // the reserve is used up
+	alone    bool  // transactions begin while nobody reads
 	fullFree int   // free pages when it was full
 	fullStep int   // how many more make it worth another attempt
 	disk     bool  // it was the disk that was full
@@ -179,8 +180,7 @@ func (w *writer) run() {
 				w.noteFull(err)
 			}
 			if batch = w.reject(batch, err); len(batch) > 0 {
-				_ = w.reserve(false)
-				err = w.commit(batch)
+				err = w.rescue(func() error { return w.commit(batch) })
 			}
 		}
 		if err == nil && w.growing(batch) {
@@ -335,7 +335,11 @@ func (w *writer) update(fn func(tx *bbolt.Tx) error) error {
 	}
 	w.doubled.Store(false)
 	w.written.Add(1)
-	switch err := w.queue.file.update(fn); {
+	update := w.queue.file.update
+	if w.alone {
+		update = w.queue.file.updateAlone
+	}
+	switch err := update(fn); {
 	case err == nil:
 		return nil
 	case isFull(err) && w.queue.file.failed() == nil:
