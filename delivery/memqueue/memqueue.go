@@ -9,12 +9,10 @@
 package memqueue
 
 import (
-	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -23,68 +21,6 @@ import (
 	"github.com/appevents/appevents-go/delivery"
 	"github.com/appevents/appevents-go/delivery/internal/sched"
 )
-
-// Defaults of the options.
-const (
-	defaultCapacity  = 1_000_000
-	defaultLeaseTime = time.Minute
-	defaultWindow    = 48 * time.Hour
-	defaultBuriedAge = 30 * 24 * time.Hour
-	buriedShare      = 4 // buried items take at most a quarter of the capacity
-)
-
-// Option changes a [Queue].
-type Option func(*Queue)
-
-// WithCapacity sets how many items the queue holds, buried ones included; more are refused with [delivery.ErrFull]. It
-// remembers as many keys, and forgets the oldest before its time for a newer one. Defaults to 1,000,000. Values below 1
-// are ignored.
-func WithCapacity(n int) Option {
-	return func(q *Queue) {
-		if n > 0 {
-			q.capacity = n
-		}
-	}
-}
-
-// WithLeaseTime sets how long a lease lasts. Defaults to one minute. Values below 1 are ignored.
-func WithLeaseTime(d time.Duration) Option {
-	return func(q *Queue) {
-		if d > 0 {
-			q.leaseTime = d
-		}
-	}
-}
-
-// WithWindow sets how long a key is remembered, unless there are too many (see [WithCapacity]). Defaults to 48 hours:
-// Meta repeats a webhook for up to 36. Values below 1 are ignored.
-func WithWindow(d time.Duration) Option {
-	return func(q *Queue) {
-		if d > 0 {
-			q.window = d
-		}
-	}
-}
-
-// WithBuriedAge sets how long a buried item is kept before it is dropped. Defaults to 30 days. Values below 1 are
-// ignored.
-func WithBuriedAge(d time.Duration) Option {
-	return func(q *Queue) {
-		if d > 0 {
-			q.buriedAge = d
-		}
-	}
-}
-
-// WithBuriedLimit sets how many buried items are kept; then the oldest are dropped for new ones. Defaults to a quarter
-// of the capacity. Values below 1 are ignored.
-func WithBuriedLimit(n int) Option {
-	return func(q *Queue) {
-		if n > 0 {
-			q.buriedLimit = n
-		}
-	}
-}
 
 // Queue is a queue in memory. Make one with [New].
 type Queue struct {
@@ -124,32 +60,6 @@ type entry struct {
 	firstError string
 	lastError  string
 	begun      bool
-}
-
-// pending are the items of a lane that wait or are leased.
-type pending struct {
-	count int
-	order []*entry // oldest first; those that are gone are skipped
-}
-
-func (p *pending) add(e *entry) {
-	p.count++
-	if len(p.order) > 2*p.count+64 {
-		p.order = slices.DeleteFunc(p.order, func(e *entry) bool { return e.gone })
-	}
-	p.order = append(p.order, e)
-}
-
-// oldest is when the oldest item was submitted; the zero time when there is none.
-func (p *pending) oldest() time.Time {
-	for len(p.order) > 0 && p.order[0].gone {
-		p.order[0] = nil
-		p.order = p.order[1:]
-	}
-	if len(p.order) == 0 {
-		return time.Time{}
-	}
-	return p.order[0].Submitted
 }
 
 type keyAge struct {
@@ -387,13 +297,7 @@ func (q *Queue) settle(s *delivery.Settlement, now time.Time) bool {
 	case delivery.Bury:
 		e.failed(s.Error)
 		q.remove(e, valid)
-		q.counts.Buried++
-		number := uint64(q.counts.Buried) //nolint:gosec // a count, never negative
-		q.buried[number] = &delivery.Buried{
-			Item: e.Item, ID: strconv.FormatUint(number, 10), Reason: s.Reason, Attempts: e.attempts,
-			FirstError: e.firstError, LastError: e.lastError, BuriedAt: now,
-		}
-		q.burials = append(q.burials, number)
+		q.bury(e, s.Reason, now)
 	default:
 		q.offer(e)
 	}
@@ -450,99 +354,6 @@ func (q *Queue) Pause(_ context.Context, p delivery.Pause) error {
 	return nil
 }
 
-// dropBuried drops the oldest buried items that are too many or too old.
-func (q *Queue) dropBuried(now time.Time) {
-	n := 0
-	for _, number := range q.burials {
-		b := q.buried[number]
-		if len(q.buried) <= q.buriedLimit && now.Sub(b.BuriedAt) < q.buriedAge {
-			break
-		}
-		delete(q.buried, number)
-		q.counts.Dropped++
-		n++
-	}
-	q.burials = q.burials[n:]
-}
-
-// Buried implements [delivery.Queue].
-func (q *Queue) Buried(_ context.Context, from string, limit int) ([]delivery.Buried, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return nil, delivery.ErrClosed
-	}
-	number, err := strconv.ParseUint(cmp.Or(from, "0"), 10, 64)
-	if err != nil {
-		return nil, fmt.Errorf("memqueue: %w", delivery.ErrNotFound)
-	}
-	q.dropBuried(q.time())
-	start, _ := slices.BinarySearch(q.burials, number)
-	var list []delivery.Buried
-	for _, number := range q.burials[start:] {
-		if len(list) >= limit {
-			break
-		}
-		list = append(list, *q.buried[number])
-	}
-	return list, nil
-}
-
-// Unbury implements [delivery.Queue].
-func (q *Queue) Unbury(_ context.Context, list ...delivery.Unburial) (done int, err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return 0, delivery.ErrClosed
-	}
-	q.dropBuried(q.time())
-	for _, u := range list {
-		number, err := strconv.ParseUint(u.ID, 10, 64)
-		if err != nil || q.buried[number] == nil {
-			continue
-		}
-		done++
-		delete(q.buried, number)
-		if len(list) == 1 {
-			i, _ := slices.BinarySearch(q.burials, number)
-			q.burials = slices.Delete(q.burials, i, i+1)
-		}
-		if u.Again != nil {
-			q.add(*u.Again)
-		}
-	}
-	if len(list) > 1 {
-		q.burials = slices.DeleteFunc(q.burials, func(n uint64) bool { return q.buried[n] == nil })
-	}
-	if done < len(list) {
-		err = fmt.Errorf("memqueue: %d of %d: %w", len(list)-done, len(list), delivery.ErrNotFound)
-	}
-	return done, err
-}
-
-// Lanes implements [delivery.Queue].
-func (q *Queue) Lanes(context.Context) ([]delivery.LaneCounts, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return nil, delivery.ErrClosed
-	}
-	lanes := make(map[string]delivery.LaneCounts, len(q.lanes))
-	for name, p := range q.lanes {
-		lanes[name] = delivery.LaneCounts{Lane: name, Pending: int64(p.count), Oldest: p.oldest()}
-	}
-	for _, p := range q.turns.Pauses(q.time()) {
-		c := lanes[p.Lane]
-		c.Lane, c.PausedUntil, c.Note, c.Manual = p.Lane, p.Until, p.Note, p.Manual
-		lanes[p.Lane] = c
-	}
-	list := make([]delivery.LaneCounts, 0, len(lanes))
-	for _, name := range slices.Sorted(maps.Keys(lanes)) {
-		list = append(list, lanes[name])
-	}
-	return list, nil
-}
-
 // Counts implements [delivery.Queue].
 func (q *Queue) Counts(context.Context) (delivery.Counts, error) {
 	q.mu.Lock()
@@ -568,40 +379,6 @@ func (q *Queue) Close() error {
 	q.closed = true
 	q.signal.Notify()
 	return nil
-}
-
-// byID is a heap of items, oldest first.
-type byID []*entry
-
-func (h byID) Len() int           { return len(h) }
-func (h byID) Less(i, j int) bool { return h[i].id < h[j].id }
-func (h byID) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *byID) Push(x any)        { *h = append(*h, x.(*entry)) } //nolint:errcheck // of a caller here
-func (h *byID) Pop() any          { return pop(h) }
-
-// byDue is a heap of items that wait, the next due first.
-type byDue []*entry
-
-func (h byDue) Len() int           { return len(h) }
-func (h byDue) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-func (h byDue) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *byDue) Push(x any)        { *h = append(*h, x.(*entry)) } //nolint:errcheck // of a caller here
-func (h *byDue) Pop() any          { return pop((*byID)(h)) }
-
-// next returns when the first item is due, or the zero time.
-func (h byDue) next() time.Time {
-	if len(h) == 0 {
-		return time.Time{}
-	}
-	return h[0].due
-}
-
-func pop(h *byID) *entry {
-	old := *h
-	e := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return e
 }
 
 // Format prints a queue as its name, whatever the verb: what waits in it belongs to people.
