@@ -22,6 +22,10 @@ const (
 
 	// undoTime bounds how long it may take to leave a connection as it was.
 	undoTime = 2 * time.Second
+
+	// closeGrace is how long what is under way may go on when the queue is closed. To cut it off would cost the caller's
+	// pool a connection, and takes a cancel request, at which some poolers fail.
+	closeGrace = 2 * time.Second
 )
 
 // Every transaction begins like this, whatever the database's defaults are. Calls wait in a row of a million one hour
@@ -103,10 +107,10 @@ func (q *Queue) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// while returns a context for a statement of a method: it ends with the queue too.
+// while returns a context for a statement of a method: it ends with the queue too, after its grace.
 func (q *Queue) while(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(q.ctx, cancel)
+	stop := context.AfterFunc(q.end, cancel)
 	return ctx, func() {
 		stop()
 		cancel()

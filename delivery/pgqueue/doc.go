@@ -74,10 +74,20 @@
 // calls, once Lease was called. Whatever the notifications do not reach is found by looking every 250 ms; with a pool
 // of one connection that is everything.
 //
-// Through PgBouncer in transaction mode everything works but the notifications, since a session is needed to listen: a
-// call that another process accepts is then found within 250 ms. Versions before 1.21 know no prepared statements:
-// give the pool DefaultQueryExecMode = pgx.QueryExecModeExec. A transaction with SubmitTx notifies when it commits, at
-// most once in 20 ms for each process; Postgres does not let such a one be prepared for a two-phase commit.
+// A transaction with SubmitTx notifies when it commits, at most once in 20 ms for each process; Postgres does not let
+// such a one be prepared for a two-phase commit.
+//
+// # Behind PgBouncer
+//
+// In transaction mode everything works but the notifications, since a session is needed to listen. The queue tells a
+// pooler by its process numbers, which are not the server's, and does not listen through one: a call that another
+// process accepts is found within 250 ms. PgBouncer knows prepared statements from version 1.21 on, where its
+// max_prepared_statements is not 0; else give the pool DefaultQueryExecMode = pgx.QueryExecModeExec. The tests do so,
+// with version 1.18.
+//
+// PgBouncer 1.18 to 1.20 can exit while clients cancel statements (https://github.com/pgbouncer/pgbouncer/issues/822),
+// which pgx does when a context ends early. It was seen to when its connections to the server were left listening too,
+// and not without. Newer versions have it mended.
 //
 // # Size and care
 //

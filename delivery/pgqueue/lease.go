@@ -65,7 +65,7 @@ func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([
 // looks less often.
 func (q *Queue) idle(ctx context.Context, took time.Duration, changed, left <-chan struct{}) {
 	d := pollEvery
-	asking, cancel := q.while(ctx)
+	asking, cancel := q.unhurried(ctx)
 	var next pgtype.Float8 // in seconds; null when nothing is to become due
 	if err := q.pool.QueryRow(asking, q.sql.next).Scan(&next); err == nil && next.Valid && next.Float64 < d.Seconds() {
 		d = max(time.Duration(next.Float64*float64(time.Second)), minPoll)
@@ -82,15 +82,22 @@ func (q *Queue) idle(ctx context.Context, took time.Duration, changed, left <-ch
 	}
 }
 
+// unhurried is while, but lets a statement go on for leaseGrace after ctx has ended.
+func (q *Queue) unhurried(ctx context.Context) (context.Context, context.CancelFunc) {
+	asking, cancel := q.while(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(leaseGrace, cancel) })
+	return asking, func() {
+		stop()
+		cancel()
+	}
+}
+
 // takeTurn leases from the lanes whose turn it is. again is true when others may have something.
 func (q *Queue) takeTurn(
 	ctx context.Context, limit int, skip *delivery.LaneSet,
 ) (leases []*delivery.Lease, again bool, err error) {
-	asking, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	asking, cancel := q.unhurried(ctx)
 	defer cancel()
-	for _, end := range []context.Context{ctx, q.ctx} {
-		defer context.AfterFunc(end, func() { time.AfterFunc(leaseGrace, cancel) })()
-	}
 	skipped := slices.AppendSeq([]string{}, skip.All())
 	lanes := min(limit, maxLanes)
 	q.mu.Lock()

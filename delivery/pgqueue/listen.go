@@ -3,6 +3,8 @@ package pgqueue
 import (
 	"context"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 const (
@@ -22,7 +24,7 @@ func (q *Queue) notify() {
 		case <-q.ctx.Done():
 			return
 		}
-		ctx, cancel := context.WithTimeout(q.ctx, notifyTime)
+		ctx, cancel := context.WithTimeout(q.end, notifyTime)
 		_, _ = q.pool.Exec(ctx, `SELECT pg_notify($1::text, '')`, q.channel)
 		cancel()
 		if !q.wait(q.ctx, notifyEvery, nil) {
@@ -46,13 +48,20 @@ func (q *Queue) listenOn() {
 }
 
 // listen wakes those who wait in this process when another one notifies, until the connection fails. It returns false
-// when the queue is closed.
+// when the queue is closed, or must not listen.
 func (q *Queue) listen() (again bool) {
 	conn, err := q.pool.Acquire(q.ctx)
 	if err != nil {
 		return q.ctx.Err() == nil
 	}
 	defer conn.Release()
+	direct, err := q.isDirect(conn.Conn())
+	if err != nil {
+		return q.ctx.Err() == nil
+	}
+	if !direct {
+		return false
+	}
 	defer func() { // it listens: nobody else can use it
 		ctx, cancel := context.WithTimeout(context.Background(), undoTime)
 		defer cancel()
@@ -67,4 +76,15 @@ func (q *Queue) listen() (again bool) {
 			return q.ctx.Err() == nil
 		}
 	}
+}
+
+// isDirect reports whether a connection leads to the server itself, not to a pooler, which makes up process numbers of
+// its own. One in transaction mode would leave the server's connection listening, for other clients to be notified on;
+// PgBouncer up to 1.20 can exit on that: https://github.com/pgbouncer/pgbouncer/issues/822.
+func (q *Queue) isDirect(conn *pgx.Conn) (bool, error) {
+	ctx, cancel := context.WithTimeout(q.end, notifyTime)
+	defer cancel()
+	var process uint32
+	err := conn.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&process)
+	return process == conn.PgConn().PID(), err
 }

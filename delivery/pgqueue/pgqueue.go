@@ -26,8 +26,10 @@ type Queue struct {
 	channel string // of its notifications
 	sql     statements
 
-	ctx     context.Context // ends with the queue
+	ctx     context.Context // ends with Close: nothing begins after that
 	cancel  context.CancelFunc
+	end     context.Context // ends closeGrace later, with what is under way
+	cutOff  context.CancelFunc
 	running sync.WaitGroup
 	sweep   chan struct{} // sweep soon
 	tell    chan struct{} // notify soon
@@ -79,6 +81,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, opts ...Option) (*Queue, erro
 		return nil, err
 	}
 	q.ctx, q.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	q.end, q.cutOff = context.WithCancel(context.WithoutCancel(ctx))
 	q.running.Go(q.sweepOn)
 	q.running.Go(q.notify)
 	return q, nil
@@ -140,12 +143,13 @@ func kick(c chan<- struct{}) {
 	}
 }
 
-// Close implements [delivery.Queue]. The pool stays open. What was leased and not settled is handed out again when its
-// lease ends.
+// Close implements [delivery.Queue]. What is under way may end, for up to two seconds. The pool stays open. What was
+// leased and not settled is handed out again when its lease ends.
 func (q *Queue) Close() error {
 	q.mu.Lock()
-	q.cancel() // nothing begins after this
+	q.cancel()
 	q.mu.Unlock()
+	time.AfterFunc(closeGrace, func() { q.cutOff() })
 	q.running.Wait()
 	return nil
 }

@@ -204,7 +204,7 @@ func (q *Queue) store(list []*put) error {
 			until = p.until
 		}
 	}
-	ctx, cancel := context.WithDeadline(q.ctx, until.Add(time.Second))
+	ctx, cancel := context.WithDeadline(q.end, until.Add(time.Second))
 	defer cancel()
 	return q.transact(ctx, func(b *pgx.Batch) {
 		b.Queue(q.sql.put, keys, tokens, lanes, groups, bodies, submitted, expires, micros(q.window), slot()).

@@ -40,7 +40,7 @@ func (q *Queue) sweepOn() {
 
 // sweepOnce removes a batch of each. more is true when there is more of one.
 func (q *Queue) sweepOnce() (more bool) {
-	ctx, cancel := context.WithTimeout(q.ctx, sweepTime)
+	ctx, cancel := context.WithTimeout(q.end, sweepTime)
 	defer cancel()
 	for _, statement := range []struct {
 		text string
@@ -53,6 +53,9 @@ func (q *Queue) sweepOnce() (more bool) {
 		{q.sql.sweepPauses, nil},
 		{q.sql.sweepTallies, []any{sweepBatch, slot()}},
 	} {
+		if q.ctx.Err() != nil {
+			return false
+		}
 		n, err := q.sweepWith(ctx, statement.text, statement.args)
 		if err != nil {
 			return false // next time

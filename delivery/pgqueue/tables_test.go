@@ -2,6 +2,7 @@ package pgqueue_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/appevents/appevents-go"
@@ -251,6 +253,55 @@ func TestClock_SetBackDelaysNothing(t *testing.T) {
 	require.NoError(t, p.QueryRow(t.Context(),
 		"SELECT count(*) FROM "+quoted+".keys WHERE expires > now() + interval '49 hours'").Scan(&late))
 	require.Zero(t, late)
+}
+
+// halted stands still when a batch is about to be sent, until told to go on.
+type halted struct{ under, on chan struct{} }
+
+func (h *halted) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	h.under <- struct{}{}
+	<-h.on
+	return ctx
+}
+
+func (*halted) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (*halted) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
+func (*halted) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)     {}
+func (*halted) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+// What is under way when the queue is closed is not cut off at once: that would cost the caller's pool a connection.
+func TestClose_LetsWhatIsUnderWayEnd(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	name := schema(t, url)
+	h := &halted{under: make(chan struct{}), on: make(chan struct{})}
+	p := pool(t, url, func(c *pgxpool.Config) { c.ConnConfig.Tracer = h })
+	for n := 1; ; n++ {
+		q, err := pgqueue.Open(t.Context(), p, pgqueue.WithSchema(name))
+		require.NoError(t, err)
+		stored := make(chan error, 1)
+		go func() {
+			_, err := q.Put(t.Context(), testItem("a", n))
+			stored <- err
+		}()
+		<-h.under
+		closed := make(chan error, 1)
+		go func() { closed <- q.Close() }()
+		eventually(t, "nothing begins any more", func() bool {
+			_, err := q.Counts(t.Context())
+			return errors.Is(err, delivery.ErrClosed)
+		})
+		h.on <- struct{}{}
+		require.NoError(t, <-closed)
+		if err = <-stored; err == nil {
+			break
+		}
+		// The grace is over soon where the machine stands still now and then.
+		require.ErrorIs(t, err, delivery.ErrClosed)
+		require.Less(t, n, 20, "a Put that is under way ends")
+	}
 }
 
 func TestQueue_PrintsItsNameAlone(t *testing.T) {

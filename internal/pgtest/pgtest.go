@@ -3,6 +3,7 @@
 package pgtest
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -119,10 +121,7 @@ func New(tb testing.TB, settings ...string) *Server {
 		tb.Fatalf("make a Postgres server: %v", err)
 	}
 	s.tb = tb
-	tb.Cleanup(func() {
-		s.stop("QUIT")
-		_ = os.RemoveAll(s.dir)
-	})
+	tb.Cleanup(s.end)
 	s.Set(settings...)
 	return s
 }
@@ -146,6 +145,15 @@ func newServer() (*Server, error) {
 		"fsync=off", "max_wal_size=256MB", "wal_level=replica", "log_min_messages=warning", "autovacuum_naptime=5s",
 		"dynamic_shared_memory_type=mmap",
 	)
+}
+
+// end ends it with its test, and shows the last of what it said when that failed.
+func (s *Server) end() {
+	s.stop("QUIT")
+	if log := s.Log(); s.tb.Failed() {
+		s.tb.Logf("the server in %s said last:\n%s", s.dir, log[max(0, len(log)-4000):])
+	}
+	_ = os.RemoveAll(s.dir)
 }
 
 // Data is the folder of its data.
@@ -245,7 +253,7 @@ func (s *Server) await(before string) bool {
 
 func (s *Server) log() string { return filepath.Join(s.dir, "log") }
 
-// Log is what it has logged.
+// Log is what it has logged: warnings and worse.
 func (s *Server) Log() string {
 	data, _ := os.ReadFile(s.log())
 	return string(data)
@@ -302,20 +310,20 @@ func (s *Server) Standby(name string) *Server {
 		s.tb.Fatal(err)
 	}
 	other := &Server{tb: s.tb, dir: dir}
-	s.tb.Cleanup(func() {
-		other.stop("QUIT")
-		_ = os.RemoveAll(dir)
-	})
+	s.tb.Cleanup(other.end)
+	if program("pg_basebackup") == "" {
+		s.tb.Skip("NOT RUN: there is no pg_basebackup beside initdb, which makes a standby")
+	}
 	s.Run("pg_basebackup", "-h", s.dir, "-U", "postgres", "-D", other.Data(), "-c", "fast", "-X", "stream", "-R", "-N")
 	other.Set("unix_socket_directories='"+dir+"'", "cluster_name='"+name+"'")
 	return other
 }
 
-// Own makes what a test has put somewhere the server's.
-func (s *Server) Own(path string) {
-	s.tb.Helper()
+// Own gives a file to the user that servers and daemons run as.
+func Own(tb testing.TB, path string) {
+	tb.Helper()
 	if err := own(path); err != nil {
-		s.tb.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -325,45 +333,82 @@ func (s *Server) Promote() {
 	s.Run("pg_ctl", "promote", "-w", "-D", s.Data())
 }
 
-// program returns the path of one of Postgres' programs, of the newest version there is, or "".
+// program returns the path of one of Postgres' programs, all of the same version, or "".
 func program(name string) string {
-	if path, err := exec.LookPath(name); err == nil {
-		return path
+	path := filepath.Join(programs(), name)
+	if _, err := os.Stat(path); err != nil {
+		return ""
 	}
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
-	newest := ""
-	for _, path := range found {
-		if len(path) > len(newest) || len(path) == len(newest) && path > newest {
-			newest = path
-		}
-	}
-	return newest
+	return path
 }
 
-// Daemon runs a program that does not run as root either until the test ends. What it owns becomes its user's.
-func Daemon(tb testing.TB, owns []string, name string, args ...string) {
-	tb.Helper()
-	for _, path := range owns {
-		if err := own(path); err != nil {
-			tb.Fatal(err)
+// programs is the folder of the programs: of those in PATH, or of the newest that Debian's packages have installed.
+var programs = sync.OnceValue(func() string {
+	newest := ""
+	if path, err := exec.LookPath("initdb"); err == nil {
+		newest, _ = filepath.EvalSymlinks(path) // the others need not have a link
+	}
+	if newest == "" {
+		found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+		for _, path := range found {
+			if len(path) > len(newest) || len(path) == len(newest) && path > newest {
+				newest = path
+			}
 		}
 	}
+	return filepath.Dir(newest)
+})
+
+// Dir makes a temporary folder for what a [Daemon] needs, which is its user's. It goes with the test. Its name is
+// short, as the path of a socket must be.
+func Dir(tb testing.TB) string {
+	tb.Helper()
+	dir, err := makeDir()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// Daemon runs a program that does not run as root either until the test ends. One that ends sooner fails the test, with
+// how it ended; a test that fails shows the last of what it said.
+func Daemon(tb testing.TB, name string, args ...string) {
+	tb.Helper()
 	const keep = `exec 3<&0; "$@" & pid=$!
 		(cat <&3 >/dev/null; kill -TERM $pid 2>/dev/null) & guard=$!
-		wait $pid; kill $guard`
+		wait $pid; status=$?; kill $guard; exit $status`
+	output, err := os.CreateTemp(tb.TempDir(), "output")
+	if err != nil {
+		tb.Fatal(err)
+	}
 	in, hold, err := os.Pipe()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	cmd := unprivileged("sh", append([]string{"-c", keep, "keep", name}, args...)...)
-	cmd.Stdin = in
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, output, output
 	err = cmd.Start()
 	_ = in.Close()
 	if err != nil {
 		tb.Fatal(err)
 	}
+	var stopping atomic.Bool
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		// Above 128, the status is that plus the number of the signal.
+		if err := cmd.Wait(); !stopping.Load() {
+			tb.Errorf("%s ended while the test went on: %v", name, cmp.Or(err, errors.New("exit status 0")))
+		}
+	}()
 	tb.Cleanup(func() {
+		stopping.Store(true)
 		_ = hold.Close()
-		_ = cmd.Wait()
+		<-ended
+		_ = output.Close()
+		if said, _ := os.ReadFile(output.Name()); tb.Failed() {
+			tb.Logf("%s said last:\n%s", name, said[max(0, len(said)-4000):])
+		}
 	})
 }
