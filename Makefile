@@ -23,7 +23,7 @@ export GOWORK := off
 .NOTPARALLEL:
 .SUFFIXES:
 .PHONY: help demo demo-postgres install test test-browser test-postgres faults-postgres test-race cover bench \
-	bench-delivery bench-postgres performance soak flaky-table fuzz fmt tidy vet lint vuln api \
+	bench-delivery bench-postgres growth-postgres performance soak flaky-table fuzz fmt tidy vet lint vuln api \
 	verify release-check ci no-race
 
 # each runs a command in every module: one visible recipe line each, stopping at the first that fails.
@@ -78,9 +78,21 @@ bench: ## Run the benchmarks, all or those matching BENCH
 bench-delivery: ## Run the benchmarks of durable delivery beside raw fsync and a plain channel
 	cd delivery/boltqueue && go test -run='^$$' -bench='$(BENCH)' -benchmem .
 
+BENCHTIME ?= 1s
+
+# First sizes and growth, then times. Of three runs the ratios are of the fastest.
 bench-postgres: ## Show the figures of the queue in Postgres beside raw inserts of the same rows, which takes some minutes
 	cd delivery/pgqueue && go test -count=1 -v -timeout=2h -run='^Test(Size|SteadyLoad|Lease_Reads)' . -soak
-	cd delivery/pgqueue && go test -timeout=2h -run='^$$' -bench='$(BENCH)' . -soak
+	@mkdir -p .tools
+	cd delivery/pgqueue && go test -timeout=2h -run='^$$' -bench='$(BENCH)' -benchmem -benchtime=$(BENCHTIME) -count=3 \
+		. -soak > ../../.tools/bench-postgres.txt || { cat ../../.tools/bench-postgres.txt; exit 1; }
+	@cat .tools/bench-postgres.txt
+	go run ./internal/benchratio < .tools/bench-postgres.txt
+
+STEADY ?= 1h
+
+growth-postgres: ## Show that the tables in Postgres do not grow under a steady load, for STEADY
+	cd delivery/pgqueue && go test -count=1 -v -timeout=48h -run='^TestSteadyLoad' . -steady=$(STEADY)
 
 # docs/performance.md holds what it printed on an idle machine.
 performance: ## Print each benchmark as a ratio to its floor, which takes some minutes

@@ -3,6 +3,7 @@ package pgqueue_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -152,27 +153,54 @@ func lead(n int64) *appevents.ConversionCall {
 	}}}
 }
 
-// BenchmarkDeliver is the whole way of a conversion: submitted, durable, leased, merged, sent to a loopback server and
-// settled. The floor inserts the same rows by hand and deletes them again, one transaction for each. One at a time, it
-// shows how long it takes from Submit to the server.
-func BenchmarkDeliver(b *testing.B) {
-	p := benchPool(b)
-	q := open(b, p)
-	var received atomic.Int64
-	arrivals := make(chan time.Time, 1<<16)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// arrivals is a stand-in for Graph that counts conversions and says when they came.
+type arrivals struct {
+	*httptest.Server
+	received atomic.Int64
+	at       chan time.Time
+}
+
+func newArrivals(b *testing.B) *arrivals {
+	b.Helper()
+	a := &arrivals{at: make(chan time.Time, 1<<16)}
+	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		n := bytes.Count(body, []byte(`"event_name"`))
-		received.Add(int64(n))
+		a.received.Add(int64(n))
 		select {
-		case arrivals <- time.Now():
+		case a.at <- time.Now():
 		default:
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprintf(w, `{"events_received":%d,"messages":[],"fbtrace_id":"A"}`, n)
 	}))
-	b.Cleanup(s.Close)
-	d := benchDispatcher(b, s.URL, q)
+	b.Cleanup(a.Close)
+	return a
+}
+
+// settled waits until nothing is left.
+func settled(b *testing.B, d *delivery.Dispatcher) error {
+	b.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for d.Stats().Pending > 0 {
+		select {
+		case <-tick.C:
+		case <-b.Context().Done():
+			return b.Context().Err()
+		}
+	}
+	return nil
+}
+
+// BenchmarkDeliver is the whole way of a conversion: submitted, durable, leased, merged, sent to a loopback server and
+// settled. The floor inserts the same rows by hand and deletes them again, one transaction for each. One at a time, it
+// is how long it takes from Submit to the arrival at the server; the floor inserts the rows and sends a request.
+func BenchmarkDeliver(b *testing.B) {
+	p := benchPool(b)
+	q := open(b, p)
+	graph := newArrivals(b)
+	d := benchDispatcher(b, graph.URL, q)
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
@@ -199,61 +227,101 @@ func BenchmarkDeliver(b *testing.B) {
 		}
 		wg.Wait()
 	}
+	insert := func(n int64) (item delivery.Item, err error) {
+		if item, err = d.Item(strconv.FormatInt(n, 10), lead(n)); err != nil {
+			return item, err
+		}
+		batch := new(pgx.Batch)
+		rawRows(batch, &item)
+		return item, p.SendBatch(b.Context(), batch).Close()
+	}
+	remove := func(lane string) error {
+		_, err := p.Exec(b.Context(), `DELETE FROM raw_calls WHERE id = (SELECT id FROM raw_calls WHERE lane = $1
+			AND held IS NULL ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)`, lane)
+		return err
+	}
 	b.Run("submitters=256/floor", func(b *testing.B) {
 		many(b, func(n int64) error {
-			item, err := d.Item(strconv.FormatInt(n, 10), lead(n))
+			item, err := insert(n)
 			if err != nil {
 				return err
 			}
-			batch := new(pgx.Batch)
-			rawRows(batch, &item)
-			if err := p.SendBatch(b.Context(), batch).Close(); err != nil {
-				return err
-			}
-			_, err = p.Exec(b.Context(), `DELETE FROM raw_calls WHERE id = (SELECT id FROM raw_calls WHERE lane = $1
-				AND held IS NULL ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)`, item.Lane)
-			return err
+			return remove(item.Lane)
 		})
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "conversions/s")
 	})
 	b.Run("submitters=256/Dispatcher", func(b *testing.B) {
-		before := received.Load()
+		before := graph.received.Load()
 		many(b, func(n int64) error { return d.Submit(b.Context(), strconv.FormatInt(n, 10), lead(n)) })
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for d.Stats().Pending > 0 {
-			<-tick.C
-		}
+		require.NoError(b, settled(b, d))
 		b.StopTimer()
-		require.EqualValues(b, b.N, received.Load()-before)
+		require.EqualValues(b, b.N, graph.received.Load()-before)
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "conversions/s")
 	})
-	b.Run("one at a time", func(b *testing.B) {
-		for len(arrivals) > 0 {
-			<-arrivals
-		}
-		var took []time.Duration
-		for b.Loop() {
-			n := id.Add(1)
-			start := time.Now()
-			require.NoError(b, d.Submit(b.Context(), strconv.FormatInt(n, 10), lead(n)))
-			took = append(took, (<-arrivals).Sub(start))
-		}
-		slices.Sort(took)
-		b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
-		b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
-	})
+	for _, way := range []struct {
+		name string
+		send func(n int64) error
+		done func() error // what comes after the arrival, and does not count
+	}{
+		{"floor", func(n int64) error {
+			item, err := insert(n)
+			if err != nil {
+				return err
+			}
+			r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, graph.URL, bytes.NewReader(item.Body))
+			if err != nil {
+				return err
+			}
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(io.Discard, answer.Body)
+			return errors.Join(err, answer.Body.Close())
+		}, func() error { return remove("events/5501") }},
+		{
+			"Dispatcher", func(n int64) error { return d.Submit(b.Context(), strconv.FormatInt(n, 10), lead(n)) },
+			func() error { return settled(b, d) },
+		},
+	} {
+		b.Run("one at a time/"+way.name, func(b *testing.B) {
+			for len(graph.at) > 0 {
+				<-graph.at
+			}
+			var took []time.Duration
+			for b.Loop() {
+				start := time.Now()
+				require.NoError(b, way.send(id.Add(1)))
+				took = append(took, (<-graph.at).Sub(start))
+				b.StopTimer()
+				require.NoError(b, way.done())
+				b.StartTimer()
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
+		})
+	}
 }
 
-// BenchmarkLease leases and gives back 100 calls of 50 Pages while more and more wait. With -soak it is a million.
+// BenchmarkLease leases 100 calls of 50 Pages while more and more wait; the floor is with 1,000. Giving them back does not
+// count. With -soak a million wait in the end.
 func BenchmarkLease(b *testing.B) {
 	p := benchPool(b)
 	q := open(b, p)
+	const few = 1000
 	have := 0
-	for _, waiting := range []int{1000, size(100_000, 1_000_000)} {
+	for _, waiting := range []int{few, 100_000, size(0, 1_000_000)} {
+		if waiting < have {
+			continue
+		}
 		fill(b, p, have, waiting)
 		have = waiting
-		b.Run(fmt.Sprintf("waiting=%d", waiting), func(b *testing.B) {
+		name := fmt.Sprint(waiting, " waiting")
+		if waiting == few {
+			name = "floor: " + name
+		}
+		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				leases, err := q.Lease(b.Context(), 100, nil)
 				require.NoError(b, err)

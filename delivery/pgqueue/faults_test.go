@@ -375,7 +375,9 @@ func TestFault_WithoutSynchronousCommitOrdersAndEventsGoTogether(t *testing.T) {
 	p := pool(t, server.URL())
 	q := open(t, p)
 	d := dispatcher(t, graphtest.NewServer(t), q)
-	_, err := p.Exec(t.Context(), "CREATE TABLE orders (id int PRIMARY KEY)")
+	// The tables themselves are to be there after the crash.
+	_, err := p.Exec(t.Context(), "SET LOCAL synchronous_commit = on; CREATE TABLE orders (id int PRIMARY KEY)",
+		pgx.QueryExecModeSimpleProtocol)
 	require.NoError(t, err)
 	committed := 0
 	for ; committed < size(200, 2000); committed++ {

@@ -1,18 +1,28 @@
 package pgqueue_test
 
 import (
+	"context"
+	"flag"
+	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/appevents/appevents-go/delivery"
 	"github.com/appevents/appevents-go/delivery/pgqueue"
 	"github.com/appevents/appevents-go/graphtest"
 	"github.com/appevents/appevents-go/internal/pgtest"
+)
+
+var (
+	steady = flag.Duration("steady", 0, "keep the steady load up for this long, at -rate, instead of for some calls")
+	rate   = flag.Int("rate", 300, "calls a second under -steady")
 )
 
 // total is how many bytes a table takes, with its indexes and what is beside it.
@@ -55,6 +65,10 @@ func TestSize_OfAWaitingCall(t *testing.T) {
 // Calls come and go; the tables stay as large as what waits at most, and the keys of the window.
 func TestSteadyLoad_LeavesTheTablesAsTheyAre(t *testing.T) {
 	t.Parallel()
+	if *steady > 0 {
+		steadyLoad(t, *steady, *rate)
+		return
+	}
 	server := pgtest.New(t, "autovacuum_naptime=1s")
 	server.Start()
 	p := pool(t, server.URL())
@@ -107,5 +121,118 @@ func TestSteadyLoad_LeavesTheTablesAsTheyAre(t *testing.T) {
 	require.Less(t, largest[1], 2*largest[0])
 	for _, table := range []string{"counts", "tallies", "buried", "pauses"} {
 		require.Less(t, total(t, p, table), int64(1<<20), table)
+	}
+}
+
+// sizes are what the tables of a queue take on the disk, in bytes: calls and keys with and without their indexes, and
+// everything else.
+type sizes struct{ calls, callsIndexes, keys, keysIndexes, rest int64 }
+
+func (s sizes) total() int64 { return s.calls + s.callsIndexes + s.keys + s.keysIndexes + s.rest }
+
+func (s sizes) String() string {
+	return fmt.Sprintf("%6d kB: calls %d + %d of indexes, keys %d + %d, the rest %d", s.total()>>10, s.calls>>10,
+		s.callsIndexes>>10, s.keys>>10, s.keysIndexes>>10, s.rest>>10)
+}
+
+func sizesOf(t *testing.T, p *pgxpool.Pool) (s sizes) {
+	t.Helper()
+	require.NoError(t, p.QueryRow(t.Context(), `
+		SELECT pg_table_size('appevents.calls'), pg_indexes_size('appevents.calls'), pg_table_size('appevents.keys'),
+			pg_indexes_size('appevents.keys'), sum(pg_total_relation_size(c.oid))::bigint
+		FROM pg_class c WHERE c.relnamespace = 'appevents'::regnamespace AND c.relkind = 'r'
+			AND c.relname NOT IN ('calls', 'keys')`).
+		Scan(&s.calls, &s.callsIndexes, &s.keys, &s.keysIndexes, &s.rest))
+	return s
+}
+
+// steadyLoad submits and delivers at a rate, and prints the sizes now and then, in an hour once a minute.
+// Keys are kept for a twelfth of the time. A third of the calls comes in transactions of the caller's, and one request
+// in fifty fails and is tried again. Once the window has passed twice the tables must grow no more.
+func steadyLoad(t *testing.T, whole time.Duration, rate int) {
+	t.Helper()
+	// In an hour autovacuum looks around once a minute, as it does by default.
+	nap := min(max(whole/60, time.Second), time.Minute)
+	server := pgtest.New(t, fmt.Sprintf("autovacuum_naptime='%ds'", int(nap.Seconds())))
+	server.Start()
+	p := pool(t, server.URL(), func(c *pgxpool.Config) { c.MaxConns = 12 })
+	window := whole / 12
+	q := open(t, p, pgqueue.WithWindow(window))
+	var requests atomic.Int64
+	graph := graphtest.NewServer(t, graphtest.WithMaxCalls(0), graphtest.WithFaults(func(graphtest.Call) graphtest.Fault {
+		if requests.Add(1)%50 == 0 {
+			return graphtest.Error(2, 0)
+		}
+		return nil
+	}))
+	d := dispatcher(t, graph, q, delivery.WithWorkers(32), delivery.WithRetryDelay(time.Second, time.Minute))
+	running(t, d)
+
+	ctx, cancel := context.WithTimeout(t.Context(), whole)
+	defer cancel()
+	numbers := make(chan int64)
+	var all sync.WaitGroup
+	for range 32 {
+		all.Go(func() {
+			for n := range numbers {
+				id := strconv.FormatInt(n, 10)
+				submit := func() error { return d.Submit(t.Context(), id, purchase(n)) }
+				if n%3 == 0 {
+					submit = func() error {
+						return pgx.BeginFunc(t.Context(), p, func(tx pgx.Tx) error {
+							return pgqueue.SubmitTx(t.Context(), d, tx, id, purchase(n))
+						})
+					}
+				}
+				if err := submit(); err != nil {
+					t.Errorf("submit: %v", err)
+				}
+			}
+		})
+	}
+	start, sent := time.Now(), int64(0)
+	var early, late sizes // the largest from two windows on up to the half, and after
+	tick, look := time.NewTicker(10*time.Millisecond), time.NewTicker(nap)
+	defer tick.Stop()
+	defer look.Stop()
+	for ctx.Err() == nil && !t.Failed() {
+		select {
+		case <-tick.C:
+			for due := int64(time.Since(start).Seconds() * float64(rate)); sent < due; sent++ {
+				numbers <- sent + 1
+			}
+		case <-look.C:
+			s, took := sizesOf(t, p), time.Since(start)
+			stats := d.Stats()
+			t.Logf("%6v: %8d submitted, %5d wait; %v", took.Round(time.Second), sent, stats.Pending, s)
+			largest := &late
+			switch {
+			case took < 2*window:
+				continue
+			case took < whole/2:
+				largest = &early
+			}
+			largest.calls, largest.callsIndexes = max(largest.calls, s.calls), max(largest.callsIndexes, s.callsIndexes)
+			largest.keys, largest.keysIndexes = max(largest.keys, s.keys), max(largest.keysIndexes, s.keysIndexes)
+			largest.rest = max(largest.rest, s.rest)
+		case <-ctx.Done():
+		}
+	}
+	close(numbers)
+	all.Wait()
+	eventually(t, "all are delivered", func() bool { return d.Stats().Pending == 0 })
+	balanced(t, d.Stats())
+	require.Equal(t, sent, d.Stats().Delivered)
+	t.Logf("the largest from %v on:   %v", 2*window, early)
+	t.Logf("the largest from %v on: %v", whole/2, late)
+	for _, part := range []struct {
+		name        string
+		early, late int64
+	}{
+		{"calls", early.calls, late.calls}, {"the indexes of calls", early.callsIndexes, late.callsIndexes},
+		{"keys", early.keys, late.keys}, {"the indexes of keys", early.keysIndexes, late.keysIndexes},
+		{"the rest", early.rest, late.rest},
+	} {
+		require.LessOrEqual(t, part.late, part.early+part.early/4, part.name)
 	}
 }

@@ -33,7 +33,9 @@ func SubmitTx(ctx context.Context, d *delivery.Dispatcher, tx pgx.Tx, key string
 	return err
 }
 
-// SubmitSQL is [SubmitTx] for a transaction of package database/sql, with a driver for Postgres such as pgx's stdlib.
+// SubmitSQL is [SubmitTx] for a transaction of package database/sql, with any driver for Postgres: pgx's stdlib and
+// lib/pq are tested. Wrappers mostly have the [*sql.Tx] inside, as sqlx.Tx does. An interface would let in a whole
+// database by mistake, and with that a call whose order is rolled back.
 func SubmitSQL(ctx context.Context, d *delivery.Dispatcher, tx *sql.Tx, key string, call appevents.Call) error {
 	q, item, err := prepare(d, key, call)
 	if err != nil {
