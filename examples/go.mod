@@ -9,6 +9,7 @@ require (
 	github.com/appevents/appevents-go/delivery/natsqueue v0.1.0
 	github.com/appevents/appevents-go/delivery/pgqueue v0.1.0
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/lib/pq v1.12.3
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/stretchr/testify v1.12.1
