@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/appevents/appevents-go"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
 )
 
@@ -27,7 +28,7 @@ type client struct {
 }
 
 // client finds the emulator. Proxies of the environment are for other hosts.
-func (e emulatorAt) client() (*client, error) {
+func (e emulatorAt) client(p *program) (*client, error) {
 	base := e.Emulator
 	if !strings.Contains(base, "://") {
 		base = "http://" + base // as --addr-file writes it
@@ -37,9 +38,22 @@ func (e emulatorAt) client() (*client, error) {
 		return nil, usageError("the address of the emulator must look like http://127.0.0.1:8226")
 	}
 	return &client{
-		base: strings.TrimSuffix(u.Scheme+"://"+u.Host+u.Path, "/"),
-		http: &http.Client{Transport: &http.Transport{Proxy: nil, ResponseHeaderTimeout: time.Minute}},
+		base: strings.TrimSuffix(u.Scheme+"://"+u.Host+u.Path, "/"), // without a user, who may have a password
+		http: &http.Client{Transport: p.transport(&http.Transport{Proxy: nil, ResponseHeaderTimeout: time.Minute})},
 	}, nil
+}
+
+// options are those of the SDK that say where Graph is, and show the requests with --debug.
+func (g graphAt) options(p *program) []appevents.Option {
+	var options []appevents.Option
+	if g.BaseURL != "" {
+		options = append(options, appevents.WithBaseURL(g.BaseURL))
+	}
+	if g.GraphVersion != "" {
+		options = append(options, appevents.WithVersion(g.GraphVersion))
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
+	return append(options, appevents.WithHTTPClient(&http.Client{Transport: p.transport(transport)}))
 }
 
 // notReached is the error when nobody answers.
@@ -47,7 +61,10 @@ func (c *client) notReached(err error) error {
 	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		err = urlErr.Err
 	}
-	return fail(exitNotSent, `no emulator at %s: %w; start one with "appevents emulate" or "appevents run"`, c.base, err)
+	return &failure{
+		code: exitNotSent, err: fmt.Errorf("no emulator at %s: %w", c.base, err),
+		hint: `start one with "appevents emulate" or "appevents run"`,
+	}
 }
 
 // A statusError is an answer of the emulator that is not 2xx.

@@ -2,13 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
+	"time"
 
-	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 )
 
@@ -26,30 +28,18 @@ func (p *program) getenv(name string) string {
 	return value
 }
 
-// settings gives flags with a setting tag their value from the environment: APPEVENTS_ and the tag.
-func (p *program) settings() kong.Resolver {
-	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		name := flag.Tag.Get("setting")
-		if name == "" {
-			return nil, nil
-		}
-		if value := p.getenv("APPEVENTS_" + name); value != "" {
-			return value, nil
-		}
-		return nil, nil
-	})
-}
-
 // A credential is a secret with the name of its source, which may be printed.
 type credential struct {
 	value, source string
 }
 
 // credential finds one by its name in the environment: APPEVENTS_APP_SECRET, APPEVENTS_APP_SECRET_FILE, APP_SECRET,
-// APP_SECRET_FILE. It is the zero credential when there is none.
+// APP_SECRET_FILE. The app ID, which is no secret, may also be in a configuration file. It is the zero credential when
+// there is none.
 func (p *program) credential(name string) (credential, error) {
 	for _, variable := range []string{"APPEVENTS_" + name, name} {
 		if value := p.getenv(variable); value != "" {
+			p.keepSecret(value)
 			return credential{value, variable}, nil
 		}
 		if file := p.getenv(variable + "_FILE"); file != "" {
@@ -58,6 +48,12 @@ func (p *program) credential(name string) (credential, error) {
 				return credential{}, fail(exitCredentials, "%s_FILE: %w", variable, err)
 			}
 			return credential{value, variable + "_FILE"}, nil
+		}
+	}
+	if name == "APP_ID" && p.config != nil {
+		value, path := p.config.lookup(keyAppID)
+		if text, ok := textOf(value); ok {
+			return credential{text, path}, nil
 		}
 	}
 	return credential{}, nil
@@ -73,7 +69,7 @@ func (p *program) appSecret(flags secretFlags, body string) (credential, error) 
 		}
 		value, err := p.readSecret(flags.AppSecretFile)
 		if err != nil {
-			return credential{}, fail(exitCredentials, "--app-secret-file: %w", err)
+			return credential{}, wrongSource("--app-secret-file", err)
 		}
 		return credential{value, "--app-secret-file"}, nil
 	}
@@ -84,15 +80,97 @@ func (p *program) appSecret(flags secretFlags, body string) (credential, error) 
 	if value, ok := p.ask("App secret: "); ok {
 		return credential{value, "the terminal"}, nil
 	}
-	return credential{}, fail(exitCredentials, "no app secret: set APPEVENTS_APP_SECRET or APP_SECRET, "+
-		"or give --app-secret-file")
+	if p.ctx != nil && p.ctx.Err() != nil {
+		return credential{}, p.ctx.Err()
+	}
+	return credential{}, &failure{
+		code: exitCredentials, err: errors.New("no app secret"),
+		hint: "set APPEVENTS_APP_SECRET or APP_SECRET, or give --app-secret-file",
+	}
+}
+
+// accessToken returns the access token: from --access-token-file, the environment, the program that the user's
+// configuration names, or a person at the terminal.
+func (p *program) accessToken(ctx context.Context, flags tokenFlags) (credential, error) {
+	if flags.AccessTokenFile != "" {
+		value, err := p.readSecret(flags.AccessTokenFile)
+		if err != nil {
+			return credential{}, wrongSource("--access-token-file", err)
+		}
+		return credential{value, "--access-token-file"}, nil
+	}
+	for _, name := range []string{"ACCESS_TOKEN", "PAGE_ACCESS_TOKEN"} {
+		if token, err := p.credential(name); err != nil || token.value != "" {
+			return token, err
+		}
+	}
+	if p.config != nil {
+		if value, path := p.config.lookup(keyTokenCommand); value != nil {
+			return p.runTokenCommand(ctx, value, path)
+		}
+	}
+	if value, ok := p.ask("Access token: "); ok {
+		return credential{value, "the terminal"}, nil
+	}
+	if ctx.Err() != nil {
+		return credential{}, ctx.Err()
+	}
+	return credential{}, &failure{
+		code: exitCredentials, err: errors.New("no access token"),
+		hint: "set APPEVENTS_ACCESS_TOKEN or ACCESS_TOKEN, or give --access-token-file",
+	}
+}
+
+// runTokenCommand runs the program that prints the token. What it says on standard error is for the person.
+func (p *program) runTokenCommand(ctx context.Context, value any, path string) (credential, error) {
+	argv, _ := commandOf(value)
+	command := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // from the user's own file
+	command.Env, command.Stderr = p.environ, p.stderr
+	command.WaitDelay = time.Second
+	out, err := command.Output()
+	if ctx.Err() != nil {
+		return credential{}, ctx.Err()
+	}
+	var token string
+	if err == nil {
+		token, err = secretIn(out)
+	}
+	if err != nil {
+		return credential{}, fail(exitCredentials, "%s in %s: %w", keyTokenCommand, path, err)
+	}
+	p.keepSecret(token)
+	return credential{token, keyTokenCommand}, nil
+}
+
+// keepSecret has a credential taken out of everything that is printed about requests and errors.
+func (p *program) keepSecret(value string) { p.secrets = append(p.secrets, value) }
+
+// takeInput notes that standard input is read, which works once.
+func (p *program) takeInput(what string) error {
+	if p.inputFor != "" {
+		return usageError("standard input cannot be %s and %s: name one of them with a file", p.inputFor, what)
+	}
+	p.inputFor = what
+	return nil
+}
+
+// wrongSource keeps the code of a usage error; a file without a credential in it is a missing credential.
+func wrongSource(flag string, err error) error {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	return fail(exitCredentials, "%s: %w", flag, err)
 }
 
 // readSecret reads a credential from a file, or from standard input for "-". The newline that editors add is not part
 // of it.
 func (p *program) readSecret(file string) (string, error) {
 	source := p.stdin
-	if file != "-" {
+	if file == "-" {
+		if err := p.takeInput("a credential"); err != nil {
+			return "", err
+		}
+	} else {
 		opened, err := os.Open(file) //nolint:gosec // the user names it
 		if err != nil {
 			return "", err
@@ -104,6 +182,15 @@ func (p *program) readSecret(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	value, err := secretIn(data)
+	if err == nil {
+		p.keepSecret(value)
+	}
+	return value, err
+}
+
+// secretIn is the credential in the content of a file.
+func secretIn(data []byte) (string, error) {
 	data = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
 	switch {
 	case len(data) == 0:
@@ -116,16 +203,36 @@ func (p *program) readSecret(file string) (string, error) {
 	return string(data), nil
 }
 
-// ask reads a secret without showing it, where a person sits at the terminal.
+// ask reads a secret without showing it, where a person sits at the terminal. Ctrl-C ends it, and the terminal shows
+// again what is typed.
 func (p *program) ask(prompt string) (string, bool) {
 	in, ok := p.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) || !isTerminal(p.stderr) {
+	if !ok || !isTerminal(in) || !isTerminal(p.stderr) {
+		return "", false
+	}
+	before, err := term.GetState(int(in.Fd()))
+	if err != nil {
 		return "", false
 	}
 	fmt.Fprint(p.stderr, prompt)
-	value, err := term.ReadPassword(int(in.Fd()))
+	typed := make(chan string, 1)
+	go func() {
+		value, _ := term.ReadPassword(int(in.Fd()))
+		typed <- string(value)
+	}()
+	var done <-chan struct{}
+	if p.ctx != nil {
+		done = p.ctx.Done()
+	}
+	value := ""
+	select {
+	case value = <-typed:
+		p.keepSecret(value)
+	case <-done:
+		_ = term.Restore(int(in.Fd()), before)
+	}
 	fmt.Fprintln(p.stderr)
-	return string(value), err == nil && len(value) > 0
+	return value, value != ""
 }
 
 func isTerminal(w any) bool {
@@ -137,15 +244,20 @@ func isTerminal(w any) bool {
 func (p *program) readBody(file string) ([]byte, error) {
 	const most = 16 << 20
 	source := p.stdin
-	if file != "" && file != "-" {
+	if file == "" || file == "-" {
+		if err := p.takeInput("the body"); err != nil {
+			return nil, err
+		}
+		if isTerminal(p.stdin) {
+			p.note("reading the body from the terminal; Ctrl-D ends it")
+		}
+	} else {
 		opened, err := os.Open(file) //nolint:gosec // the user names it
 		if err != nil {
 			return nil, usageError("--file: %w", err)
 		}
 		defer opened.Close()
 		source = opened
-	} else if in, ok := p.stdin.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
-		p.note("reading the body from the terminal; Ctrl-D ends it")
 	}
 	data, err := io.ReadAll(io.LimitReader(source, most+1))
 	switch {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/appevents/appevents-go"
@@ -95,6 +96,21 @@ func (p *program) explainCode(code, subcode string) error {
 		table.add(name, e.Class, e.Meaning, e.Do, e.Repeat)
 	}
 	return p.printRows(table)
+}
+
+// whatToDo is the advice for an error of Graph, "" when there is none.
+func whatToDo(code, subcode int) string {
+	advice := ""
+	for _, e := range codeEntries() {
+		switch {
+		case e.Code != strconv.Itoa(code):
+		case e.Subcode == strconv.Itoa(subcode):
+			return e.Do
+		case e.Subcode == "":
+			advice = e.Do
+		}
+	}
+	return advice
 }
 
 // fieldVariants are the samples of a webhook field.

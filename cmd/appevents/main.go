@@ -21,7 +21,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), alone: true}
 	code := p.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -33,9 +33,17 @@ type program struct {
 	stdout, stderr io.Writer
 	environ        []string
 
-	grace       time.Duration // how long a child may take to end before it is killed; 0 = 5 s
-	json, quiet bool
-	colour      string // always, never or auto
+	dir     string        // where the project's configuration is looked for; "" is the working directory
+	grace   time.Duration // how long a child may take to end before it is killed; 0 = 5 s
+	alone   bool          // nothing else in this process starts programs: all below it are the bot's
+	pause   func(context.Context) bool
+	ctx     context.Context //nolint:containedctx // that of the run, which ends a prompt
+	config  *settings
+	secrets []string // credentials that were read, to take out of texts
+
+	json, quiet, debug bool
+	colour             string // always, never or auto
+	inputFor           string // what standard input has been read as
 }
 
 // run is the whole program. It returns the exit code.
@@ -56,6 +64,7 @@ func (p *program) execute(ctx context.Context, args []string) (int, error) {
 	if err := refuseCredentials(args); err != nil {
 		return exitUsage, err
 	}
+	p.ctx = ctx
 	var tree commands
 	parser, err := newParser(&tree, p)
 	if err != nil {
@@ -64,26 +73,30 @@ func (p *program) execute(ctx context.Context, args []string) (int, error) {
 	if len(args) == 0 {
 		return exitUsage, usageError(`a command is needed; "appevents --help" lists them`)
 	}
+	configErr := p.config.load(parser.Model, valueOf(args, "--profile"))
 	parsed, err := parser.Parse(args)
 	switch {
 	case errors.Is(err, errHelpShown):
 		return exitDone, nil
+	case configErr != nil:
+		return exitUsage, configErr
 	case err != nil:
 		return exitUsage, explainUsage(parser.Model, args, err)
 	}
-	p.json, p.quiet, p.colour = tree.JSON, tree.Quiet, tree.Color
+	p.json, p.quiet, p.debug, p.colour = tree.JSON, tree.Quiet, tree.Debug, tree.Color
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err = parsed.Run(p)
 	return codeOf(err), err
 }
 
 func newParser(tree *commands, p *program) (*kong.Kong, error) {
+	p.config = &settings{program: p}
 	return kong.New(tree,
 		kong.Name("appevents"),
 		kong.Description("Meta on this machine: run any Messenger bot against an emulator of the Graph API."),
 		kong.Writers(p.stdout, p.stderr),
 		kong.NoDefaultHelp(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 80}),
-		kong.Resolvers(p.settings()),
+		kong.Resolvers(p.config),
 	)
 }

@@ -37,6 +37,7 @@ type result struct {
 type invocation struct {
 	env   []string
 	stdin string
+	dir   string // where a project's configuration may be
 }
 
 func (i invocation) run(t *testing.T, args ...string) result {
@@ -46,7 +47,7 @@ func (i invocation) run(t *testing.T, args ...string) result {
 
 func (i invocation) runCtx(ctx context.Context, args ...string) result {
 	var stdout, stderr buffer
-	p := &program{stdin: strings.NewReader(i.stdin), stdout: &stdout, stderr: &stderr, environ: i.env}
+	p := &program{stdin: strings.NewReader(i.stdin), stdout: &stdout, stderr: &stderr, environ: i.env, dir: i.dir}
 	code := p.run(ctx, args)
 	return result{code, stdout.String(), stderr.String()}
 }
@@ -142,6 +143,9 @@ func TestCredentialsInArgumentsAreRefusedAndNotRepeated(t *testing.T) {
 		{"sign", "1517776481860111|canary0123456789"},
 		{"run", "--", "bot", "--token=EAABcanary123"},
 		{"EAABcanary123"},
+		{"tail", "--emulator=http://127.0.0.1:1/%3Faccess_token%3DEAABcanary123"},
+		{"trigger", "messages", "--text", "my_token_EAABcanary123"},
+		{"events", "IGAAcanary123"},
 		{"verify", "--json", "--signature", "123456%7Ccanary0123456789"},
 		{"canary0123456789abcdef0123456789"},         // an app secret in the place of a command
 		{"sign", "canary0123456789abcdef0123456789"}, // and of an argument
@@ -154,28 +158,6 @@ func TestCredentialsInArgumentsAreRefusedAndNotRepeated(t *testing.T) {
 		require.NotEmpty(t, got.stderr)
 	}
 	require.NotEqual(t, exitUsage, invocation{}.run(t, "events", "purchase").code)
-}
-
-func TestErrorsAreJSONOnRequest(t *testing.T) {
-	t.Parallel()
-	for _, args := range [][]string{
-		{"--json", "emualte"}, {"events", "--json", "nothing"}, {"sign", "--json"}, {"explain", "999999", "--json"},
-		{"wait", "--json", "--timeout", "100ms", "--emulator", "127.0.0.1:1"},
-	} {
-		got := invocation{}.run(t, args...)
-		require.NotZero(t, got.code)
-		require.Empty(t, got.stdout)
-		var message struct {
-			Error struct {
-				Outcome, Message string
-				Code             int
-			}
-		}
-		require.NoError(t, json.Unmarshal([]byte(got.stderr), &message), got.stderr)
-		require.Equal(t, got.code, message.Error.Code)
-		require.NotEmpty(t, message.Error.Message)
-		require.NotEmpty(t, message.Error.Outcome)
-	}
 }
 
 func TestOutputIsPlainWithoutATerminal(t *testing.T) {

@@ -2,10 +2,10 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -45,27 +45,30 @@ func (p *program) note(format string, args ...any) {
 	}
 }
 
-// report writes the error that ends the program.
-func (p *program) report(err error, code int) {
-	var f *failure
-	if errors.As(err, &f) && f.silent {
-		return
-	}
-	if !p.json {
-		fmt.Fprintln(p.stderr, "appevents: "+err.Error())
-		return
-	}
-	enc := json.NewEncoder(p.stderr)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(object{"error": object{"outcome": outcomes[code], "code": code, "message": err.Error()}})
-}
-
 // asksForJSON looks for --json where the arguments have not been parsed yet.
 func asksForJSON(args []string) bool {
-	if end := slices.Index(args, "--"); end >= 0 {
-		args = args[:end]
+	return slices.Contains(ours(args), "--json") || slices.Contains(ours(args), "--json=true")
+}
+
+// valueOf looks for the value of a flag where the arguments have not been parsed yet.
+func valueOf(args []string, flag string) string {
+	args, value := ours(args), ""
+	for i, arg := range args {
+		if rest, ok := strings.CutPrefix(arg, flag+"="); ok {
+			value = rest
+		} else if arg == flag && i+1 < len(args) {
+			value = args[i+1]
+		}
 	}
-	return slices.Contains(args, "--json")
+	return value
+}
+
+// ours are the arguments in front of the command that run starts.
+func ours(args []string) []string {
+	if end := slices.Index(args, "--"); end >= 0 {
+		return args[:end]
+	}
+	return args
 }
 
 // A rows is a table: for a person on a terminal, or as tab-separated lines under a header for programs.
@@ -76,7 +79,7 @@ type rows struct {
 
 func (r *rows) add(cells ...string) { r.lines = append(r.lines, cells) }
 
-// printRows writes a table.
+// printRows writes a table. A cell that is a state gets its mark and colour.
 func (p *program) printRows(r rows) error {
 	if !isTerminal(p.stdout) {
 		return writeTSV(p.stdout, r)
@@ -86,21 +89,70 @@ func (p *program) printRows(r rows) error {
 	t.SetStyle(table.StyleLight)
 	t.Style().Options = table.OptionsNoBordersAndSeparators
 	t.Style().Format.Header = text.FormatDefault
-	if width := p.width(); width > 0 {
-		t.Style().Size.WidthMax = width
+	t.AppendHeader(p.row(r.header))
+	widths, words := make([]int, len(r.header)), make([]int, len(r.header))
+	for _, line := range append([][]string{r.header}, r.lines...) {
+		for i, cell := range line[:min(len(line), len(widths))] {
+			widths[i] = max(widths[i], text.StringWidthWithoutEscSequences(fmt.Sprint(p.row([]string{cell})[0])))
+			for word := range strings.FieldsFuncSeq(cell, func(r rune) bool { return r == ' ' || r == ',' }) {
+				words[i] = max(words[i], text.StringWidthWithoutEscSequences(word)+len(","))
+			}
+		}
 	}
-	t.AppendHeader(row(r.header))
+	var columns []table.ColumnConfig
+	for i, width := range fitted(widths, words, p.width()) {
+		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: width, WidthMaxEnforcer: wrap})
+	}
+	t.SetColumnConfigs(columns)
 	for _, line := range r.lines {
-		t.AppendRow(row(line))
+		t.AppendRow(p.row(line))
 	}
 	t.Render()
 	return nil
 }
 
-func row(cells []string) table.Row {
+// fitted are the widths of columns that fit beside each other. The widest give way, first down to their longest word.
+func fitted(widths, words []int, total int) []int {
+	const padding, least = 2, 8 // around a cell; of a column
+	widths = slices.Clone(widths)
+	for _, floor := range []func(i int) int{
+		func(i int) int { return max(least, words[i]) },
+		func(int) int { return least },
+	} {
+		for total > 0 {
+			sum, widest := 0, -1
+			for i, width := range widths {
+				sum += width + padding
+				if width > floor(i) && (widest < 0 || width > widths[widest]) {
+					widest = i
+				}
+			}
+			if sum <= total || widest < 0 {
+				break
+			}
+			widths[widest]--
+		}
+	}
+	return widths
+}
+
+// wrap breaks a cell that is too wide between words, and lists behind commas.
+func wrap(cell string, width int) string {
+	if text.StringWidthWithoutEscSequences(cell) > width {
+		cell = strings.ReplaceAll(strings.ReplaceAll(cell, ", ", ","), ",", ", ")
+	}
+	return text.WrapSoft(cell, width)
+}
+
+func (p *program) row(cells []string) table.Row {
 	out := make(table.Row, len(cells))
 	for i, cell := range cells {
-		out[i] = printable(cell)
+		switch cell {
+		case stateOK, stateWarn, stateFail:
+			out[i] = p.state(p.stdout, cell)
+		default:
+			out[i] = printable(cell)
+		}
 	}
 	return out
 }
@@ -160,18 +212,32 @@ func (p *program) coloured(w io.Writer) bool {
 	}
 }
 
-// The states of a line. They are words first; colour only repeats them.
+// The states of a line. They are words first; a mark and colour only repeat them.
 const (
 	stateOK   = "ok"
 	stateWarn = "warn"
 	stateFail = "FAIL"
 )
 
-// state is the word for a state, coloured where that is wanted.
+// state is the word for a state: behind its mark on a terminal that can show it, and coloured where that is wanted.
 func (p *program) state(w io.Writer, s string) string {
+	shown := s
+	if isTerminal(w) && p.unicode() {
+		shown = map[string]string{stateOK: "✓ ", stateWarn: "! ", stateFail: "✗ "}[s] + s
+	}
 	if !p.coloured(w) {
-		return s
+		return shown
 	}
 	code := map[string]string{stateOK: "32", stateWarn: "33", stateFail: "31;1"}[s]
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
+	return "\x1b[" + code + "m" + shown + "\x1b[0m"
+}
+
+// unicode reports whether the locale is one of UTF-8. The consoles of Windows take it.
+func (p *program) unicode() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if value := strings.ToLower(p.getenv(name)); value != "" {
+			return strings.Contains(value, "utf-8") || strings.Contains(value, "utf8")
+		}
+	}
+	return runtime.GOOS == "windows"
 }

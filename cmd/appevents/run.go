@@ -27,8 +27,7 @@ type runCommand struct {
 
 // Help says what the flags cannot.
 func (runCommand) Help() string {
-	return "appevents run [flags] -- COMMAND ARG…\n\n" +
-		"The bot finds the emulator under Graph's own name, whatever language it is written in, and credentials of the " +
+	return "The bot finds the emulator under Graph's own name, whatever language it is written in, and credentials of the " +
 		"emulator in the place of its own: APP_ID, APP_SECRET, PAGE_ID, PAGE_ACCESS_TOKEN, ACCESS_TOKEN and VERIFY_TOKEN, " +
 		"also behind MESSENGER_ and APPEVENTS_. Its webhook is found by itself on Linux, elsewhere under $PORT, or is " +
 		"given with --bot."

@@ -144,7 +144,7 @@ func openBrowser(ctx context.Context, url string) {
 
 // show prints the exchanges as they end, until ctx does, and then those that the stream has not brought yet.
 func (p *program) show(ctx context.Context, s *stage, printOne func(emulator.Exchange) error) {
-	c, err := emulatorAt{Emulator: s.url}.client()
+	c, err := emulatorAt{Emulator: s.url}.client(&program{})
 	if err != nil {
 		return
 	}

@@ -19,7 +19,7 @@ type tailCommand struct {
 
 // Run prints every finished exchange from now on, until it is interrupted or the emulator ends.
 func (c *tailCommand) Run(ctx context.Context, p *program) error {
-	client, err := c.client()
+	client, err := c.client(p)
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func (c *triggerCommand) throughEmulator(ctx context.Context, p *program) error 
 	if c.AppSecretFile != "" {
 		return usageError("--app-secret-file goes with --to: the emulator signs with its own secret")
 	}
-	client, err := c.client()
+	client, err := c.client(p)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (c *triggerCommand) direct(ctx context.Context, p *program) error {
 	header := c.header(secret.value, body)
 	var refused error
 	for range c.Times {
-		status, took, err := post(ctx, c.To, header, body)
+		status, took, err := p.post(ctx, c.To, header, body)
 		if err != nil {
 			return err
 		}
@@ -230,7 +230,7 @@ func (c *triggerCommand) header(secret string, body []byte) http.Header {
 }
 
 // post sends one webhook. An error says whether it was sent.
-func post(ctx context.Context, target string, header http.Header, body []byte) (int, time.Duration, error) {
+func (p *program) post(ctx context.Context, target string, header http.Header, body []byte) (int, time.Duration, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, webhookDeadline, errors.New("no answer within 5 s"))
 	defer cancel()
 	sent := &sentBody{Reader: bytes.NewReader(body)}
@@ -239,8 +239,9 @@ func post(ctx context.Context, target string, header http.Header, body []byte) (
 		return 0, 0, usageError("--to must be the URL of a webhook")
 	}
 	req.ContentLength, req.Header = int64(len(body)), header
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	client := http.Client{
-		Transport:     &http.Transport{Proxy: nil, DisableKeepAlives: true},
+		Transport:     p.transport(&http.Transport{Proxy: nil, DisableKeepAlives: true}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	begin := time.Now()

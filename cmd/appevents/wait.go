@@ -30,7 +30,7 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 	if c.Count < 1 {
 		return usageError("--count must be at least 1")
 	}
-	client, err := c.client()
+	client, err := c.client(p)
 	if err != nil {
 		return err
 	}
