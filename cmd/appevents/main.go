@@ -19,12 +19,17 @@ import (
 )
 
 func main() {
+	os.Exit(start(&program{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), alone: true,
+	}))
+}
+
+// start runs the program until it ends or is told to.
+func start(p *program) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), alone: true}
-	code := p.run(ctx, os.Args[1:])
-	stop()
-	os.Exit(code)
+	defer stop()
+	return p.run(ctx, os.Args[1:])
 }
 
 // A program is what the commands share with the process, so that a test can stand in for it.

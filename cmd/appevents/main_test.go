@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -17,15 +18,26 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
+	if grace := os.Getenv(asProgram); grace != "" {
+		os.Exit(start(asItself(grace)))
 	}
 	os.Unsetenv("COLUMNS") // kong takes the width of help from it
 	os.Exit(m.Run())
 }
 
-// asProgram makes the test binary the program itself, for tests of signals.
+// asProgram makes the test binary the program itself, for tests of signals. Its value is the grace of a child.
 const asProgram = "APPEVENTS_TEST_AS_PROGRAM"
+
+func asItself(grace string) *program {
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, alone: true}
+	for _, entry := range os.Environ() {
+		if !strings.HasPrefix(entry, asProgram+"=") {
+			p.environ = append(p.environ, entry)
+		}
+	}
+	p.grace, _ = time.ParseDuration(grace)
+	return p
+}
 
 // A result is what a run of the program left.
 type result struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,8 @@ func (runCommand) Help() string {
 	return "The bot finds the emulator under Graph's own name, whatever language it is written in, and credentials of the " +
 		"emulator in the place of its own: APP_ID, APP_SECRET, PAGE_ID, PAGE_ACCESS_TOKEN, ACCESS_TOKEN and VERIFY_TOKEN, " +
 		"also behind MESSENGER_ and APPEVENTS_. Its webhook is found by itself on Linux, elsewhere under $PORT, or is " +
-		"given with --bot."
+		"given with --bot. What the bot has started ends with it; where there is no Linux and no Windows, what left its " +
+		"process group does not."
 }
 
 // Run starts the emulator, and the bot in an environment that leads it there.
@@ -68,12 +70,13 @@ func (c *runCommand) Run(ctx context.Context, p *program) (err error) {
 
 	child := exec.Command(path, c.Command[1:]...) //nolint:gosec,noctx // what the user asks for; ended by stop
 	child.Args[0] = c.Command[0]
-	child.Env, child.Stdin, child.Stdout, child.Stderr = environ, p.stdin, p.stdout, p.stderr
-	child.WaitDelay = time.Second // what the bot started may hold its output open
+	child.Env = slices.DeleteFunc(environ, func(entry string) bool { return entry == browserMark })
+	child.Stdin, child.Stdout, child.Stderr = p.stdin, p.stdout, p.stderr
+	child.WaitDelay = time.Second // what ends late may hold its output open
 	watch, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	group := newGroup(child, isTerminal(p.stdin))
+	group := newGroup(child, p.alone)
 	if err := group.start(ended); err != nil {
 		return usageError("the command cannot be started: %w", err)
 	}
@@ -88,20 +91,14 @@ func (c *runCommand) Run(ctx context.Context, p *program) (err error) {
 	}()
 	go p.findBot(watch, s, c.Bot, group)
 
+	go group.reap(watch.Done())
 	select {
 	case err = <-ended:
+		group.end(grace) // what it has left behind
 	case <-ctx.Done():
-		group.terminate()
-		timer := time.NewTimer(grace)
-		select {
-		case err = <-ended:
-		case <-timer.C:
-			group.kill()
-			err = <-ended
-		}
-		timer.Stop()
+		group.end(grace)
+		err = <-ended
 	}
-	group.sweep(grace)
 	cancel()
 	<-shown
 	return exitWith(exitStatus(child, err))

@@ -3,36 +3,43 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// endTick is how often a group is looked at while it ends.
+const endTick = 20 * time.Millisecond
 
 // A processGroup is the child with everything it starts.
 type processGroup struct {
-	cmd  *exec.Cmd
-	pgid int
+	cmd   *exec.Cmd
+	pgid  int
+	alone bool // this process has no other children
 }
 
-// newGroup puts the child into a group of its own, so that what npm or a shell started ends with it. On a terminal the
-// group gets the keyboard, and Ctrl-C with it.
-func newGroup(cmd *exec.Cmd, terminal bool) *processGroup {
+// newGroup puts the child into a group of its own, so that what npm or a shell started ends with it. Where this
+// program has the terminal, the group gets the keyboard, and Ctrl-C with it.
+func newGroup(cmd *exec.Cmd, alone bool) *processGroup {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if terminal {
-		if in, ok := cmd.Stdin.(*os.File); ok {
+	if in, ok := cmd.Stdin.(*os.File); ok && isTerminal(in) {
+		owner, err := unix.IoctlGetInt(int(in.Fd()), unix.TIOCGPGRP)
+		if err == nil && owner == unix.Getpgrp() { // and not in the background, where the shell has it
 			cmd.SysProcAttr.Foreground, cmd.SysProcAttr.Ctty = true, int(in.Fd())
 		}
 	}
 	dieWithParent(cmd.SysProcAttr)
-	return &processGroup{cmd: cmd}
+	return &processGroup{cmd: cmd, alone: alone}
 }
 
 // start starts the child and reports its end. The thread that starts it has to live as long: the kernel takes its end
 // for that of the parent.
 func (g *processGroup) start(ended chan<- error) error {
+	g.adopt()
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -49,33 +56,29 @@ func (g *processGroup) start(ended chan<- error) error {
 	return <-started
 }
 
-func (g *processGroup) terminate() { _ = syscall.Kill(-g.pgid, syscall.SIGTERM) }
-
-func (g *processGroup) kill() { _ = syscall.Kill(-g.pgid, syscall.SIGKILL) }
-
-// sweep ends what the child has left behind.
-func (g *processGroup) sweep(grace time.Duration) {
+// end terminates what is left of the group, kills it when the grace is over, and returns when nothing is left.
+func (g *processGroup) end(grace time.Duration) {
 	if g.empty() {
 		return
 	}
-	g.terminate()
-	tick := time.NewTicker(20 * time.Millisecond)
+	g.signal(syscall.SIGTERM)
+	tick := time.NewTicker(endTick)
 	defer tick.Stop()
 	deadline := time.NewTimer(grace)
 	defer deadline.Stop()
-	for !g.empty() {
+	for killing := 0; !g.empty(); {
 		select {
-		case <-tick.C:
 		case <-deadline.C:
-			g.kill()
-			return
+			killing = 1
+		case <-tick.C:
+		}
+		if killing > 0 { // again and again: what forks may escape once
+			g.signal(syscall.SIGKILL)
+			if killing++; killing > 250 {
+				return // the kernel holds it, in a call that does not return
+			}
 		}
 	}
-}
-
-// empty reports whether no process of the group is left. Its number stays taken until then.
-func (g *processGroup) empty() bool {
-	return errors.Is(syscall.Kill(-g.pgid, 0), syscall.ESRCH)
 }
 
 func signalStatus(state *os.ProcessState, _ error) int {

@@ -3,15 +3,16 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,10 +35,15 @@ type process struct {
 // launch starts emulate or run on a free port.
 func launch(t *testing.T, env []string, command string, args ...string) *process {
 	t.Helper()
+	return launchWithGrace(t, "5s", env, command, args...)
+}
+
+func launchWithGrace(t *testing.T, grace string, env []string, command string, args ...string) *process {
+	t.Helper()
 	p := &process{temp: t.TempDir(), addrFile: filepath.Join(t.TempDir(), "addr")}
 	args = append([]string{command, "--addr", "127.0.0.1:0", "--addr-file", p.addrFile}, args...)
 	p.cmd = exec.CommandContext(t.Context(), os.Args[0], args...)
-	p.cmd.Env = append([]string{asProgram + "=1", "TMPDIR=" + p.temp, "PATH=" + os.Getenv("PATH"),
+	p.cmd.Env = append([]string{asProgram + "=" + grace, "TMPDIR=" + p.temp, "PATH=" + os.Getenv("PATH"),
 		"HOME=" + os.Getenv("HOME")}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	p.cmd.WaitDelay = time.Minute
@@ -134,11 +140,16 @@ func TestBotsOfOtherLanguages(t *testing.T) {
 	}
 }
 
-// underRun runs a shell script under the emulator.
+// underRun runs a shell script under the emulator, in a process of its own.
 func underRun(t *testing.T, env []string, script string) result {
 	t.Helper()
-	env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
-	return invocation{env: env}.run(t, "run", "-q", "--addr", "127.0.0.1:0", "--", "sh", "-c", script)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "run", "-q", "--addr", "127.0.0.1:0", "--", "sh", "-c", script)
+	cmd.Env = append([]string{asProgram + "=20ms", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir()}, env...)
+	cmd.WaitDelay = time.Minute // a process that is left behind has the output open
+	var stdout, stderr buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	_ = cmd.Run()
+	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
 func TestRunEndsWithTheStatusOfItsCommand(t *testing.T) {
@@ -172,34 +183,104 @@ func gone(pid int) bool {
 func TestNoChildOutlivesRun(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{
-		"left behind":          "sleep 1000 & echo $!",
-		"left behind, unfazed": "(trap '' TERM; echo ready; while :; do sleep 1; done) & echo $!; read x < /dev/null; exit 0",
+		"left behind":           "sleep 1000 & echo $! >pid",
+		"left behind, unfazed":  "(trap '' TERM; echo ready; while :; do sleep 1; done) & echo $! >pid",
+		"of a shell in a shell": "sh -c 'sh -c \"sleep 1000 & echo \\$! >pid\"'",
 	} {
-		var stdout, stderr buffer
-		p := &program{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr,
-			environ: []string{"PATH=" + os.Getenv("PATH")}, grace: 200 * time.Millisecond}
-		require.Zero(t, p.run(t.Context(), []string{"run", "-q", "--addr", "127.0.0.1:0", "--", "sh", "-c", script}), name)
-		pid, err := strconv.Atoi(strings.Fields(strings.ReplaceAll(stdout.String(), "ready", ""))[0])
-		require.NoError(t, err, stdout.String())
-		require.Eventually(t, func() bool { return gone(pid) }, time.Minute, 5*time.Millisecond, name)
+		require.NoError(t, leavesNobody(t, script), name)
 	}
+}
+
+// A daemon leaves the group of the bot, and its parent.
+func TestNoDaemonOutlivesRunOnLinux(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("NOT RUN: only Linux gives orphans to the program that asked for them")
+	}
+	setsid, err := exec.LookPath("setsid")
+	if err != nil {
+		t.Skip("NOT RUN: there is no setsid")
+	}
+	const wait = "while ! [ -s pid ]; do sleep 0.01; done; "
+	for name, script := range map[string]string{
+		"session":            "setsid sh -c 'echo $$ >pid; exec sleep 1000' & " + wait,
+		"daemon":             "setsid -f sh -c 'echo $$ >pid; exec sleep 1000'; " + wait,
+		"unfazed":            "setsid -f sh -c 'trap \"\" TERM; echo $$ >pid; while :; do sleep 1; done'; " + wait,
+		"without a name":     "env -i " + setsid + " -f sh -c 'echo $$ >pid; exec sleep 1000'; " + wait,
+		"daemon of a daemon": "setsid -f setsid -f sh -c 'echo $$ >pid; exec sleep 1000'; " + wait,
+		"forks when told": "setsid -f sh -c 'trap \"sleep 1000 & exit\" TERM; echo $$ >pid; while :; do sleep 0.01; done'; " +
+			wait,
+	} {
+		require.NoError(t, leavesNobody(t, script), name)
+	}
+}
+
+// leavesNobody runs a script under the emulator that writes the ID of a process into the file pid, and wants that
+// process gone when run returns, and every other that was started there.
+func leavesNobody(t *testing.T, script string) error {
+	t.Helper()
+	dir := t.TempDir()
+	got := underRun(t, nil, "cd '"+dir+"'\n"+script)
+	if got.code != 0 {
+		return fmt.Errorf("status %d: %s", got.code, got.stderr)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "pid"))
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return err
+	}
+	if !gone(pid) {
+		return fmt.Errorf("%d is still there", pid)
+	}
+	processes, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range processes {
+		if target, err := os.Readlink(link); err == nil && target == dir && !gone(pidIn(link)) {
+			return fmt.Errorf("%s is still there", link)
+		}
+	}
+	return nil
+}
+
+func pidIn(path string) int {
+	pid, _ := strconv.Atoi(strings.Split(path, "/")[2])
+	return pid
 }
 
 func TestRunKillsWhatDoesNotEnd(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var stdout, stderr buffer
-	p := &program{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr,
-		environ: []string{"PATH=" + os.Getenv("PATH")}, grace: 50 * time.Millisecond}
-	code := make(chan int, 1)
-	go func() {
-		code <- p.run(ctx, []string{"run", "-q", "--addr", "127.0.0.1:0", "--", "sh", "-c",
-			"trap '' TERM; echo ready; while :; do sleep 1; done"})
-	}()
-	require.Eventually(t, func() bool { return strings.Contains(stdout.String(), "ready") }, time.Minute, time.Millisecond)
-	cancel()
-	require.Equal(t, 137, <-code)
+	p := launchWithGrace(t, "20ms", nil, "run", "-q", "--", "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done")
+	require.Eventually(t, func() bool { return strings.Contains(p.stdout.String(), "ready") }, time.Minute, time.Millisecond)
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 137, p.wait())
+}
+
+// A bot that starts helpers all day leaves no zombies with us.
+func TestRunTakesNoticeOfOrphansOnLinux(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("NOT RUN: only Linux gives orphans to the program that asked for them")
+	}
+	p := launch(t, nil, "run", "-q", "--", "sh", "-c", "(sleep 0 &) ; (sleep 0 &) ; echo ready; exec sleep 1000")
+	require.Eventually(t, func() bool { return strings.Contains(p.stdout.String(), "ready") }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool {
+		stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+		for _, name := range stats {
+			stat, err := os.ReadFile(name)
+			if err != nil {
+				continue
+			}
+			fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+			if fields[0] == "Z" && fields[1] == strconv.Itoa(p.cmd.Process.Pid) {
+				return false
+			}
+		}
+		return true
+	}, time.Minute, 10*time.Millisecond)
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 143, p.wait())
 }
 
 func TestRunDiesWithItsParentOnLinux(t *testing.T) {

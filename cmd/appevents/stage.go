@@ -127,6 +127,9 @@ func writeFile(name, content string) error {
 	return err
 }
 
+// browserMark tells the browser from the bot, where everything that this program starts ends with it.
+const browserMark = "APPEVENTS_BROWSER=1"
+
 // openBrowser does what it can.
 func openBrowser(ctx context.Context, url string) {
 	name, args := "xdg-open", []string{url}
@@ -137,6 +140,7 @@ func openBrowser(ctx context.Context, url string) {
 		name, args = "rundll32", []string{"url.dll,FileProtocolHandler", url}
 	}
 	command := exec.CommandContext(context.WithoutCancel(ctx), name, args...) //nolint:gosec // our own address
+	command.Env = append(os.Environ(), browserMark)
 	if command.Start() == nil {
 		go func() { _ = command.Wait() }()
 	}
