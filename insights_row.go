@@ -74,24 +74,21 @@ func (r *InsightsRow) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*r = InsightsRow{Raw: bytes.Clone(data), columns: columns}
-	for name, to := range map[string]*ID{
-		"account_id": &r.AccountID, "campaign_id": &r.CampaignID, "adset_id": &r.AdSetID, "ad_id": &r.AdID,
+	r.AccountID, r.CampaignID = ID(r.Text("account_id")), ID(r.Text("campaign_id"))
+	r.AdSetID, r.AdID = ID(r.Text("adset_id")), ID(r.Text("ad_id"))
+	r.AccountName, r.AccountCurrency = r.Text("account_name"), r.Text("account_currency")
+	r.CampaignName, r.AdSetName, r.AdName = r.Text("campaign_name"), r.Text("adset_name"), r.Text("ad_name")
+	r.DateStart, r.DateStop = r.Text("date_start"), r.Text("date_stop")
+	for _, column := range [...]struct {
+		name string
+		to   any
+	}{
+		{"spend", &r.Spend}, {"impressions", &r.Impressions}, {"reach", &r.Reach}, {"clicks", &r.Clicks},
+		{"actions", &r.Actions}, {"action_values", &r.ActionValues}, {"cost_per_action_type", &r.CostPerAction},
 	} {
-		*to = ID(r.Text(name))
-	}
-	for name, to := range map[string]*string{
-		"account_name": &r.AccountName, "account_currency": &r.AccountCurrency, "campaign_name": &r.CampaignName,
-		"adset_name": &r.AdSetName, "ad_name": &r.AdName, "date_start": &r.DateStart, "date_stop": &r.DateStop,
-	} {
-		*to = r.Text(name)
-	}
-	for name, to := range map[string]any{
-		"spend": &r.Spend, "impressions": &r.Impressions, "reach": &r.Reach, "clicks": &r.Clicks,
-		"actions": &r.Actions, "action_values": &r.ActionValues, "cost_per_action_type": &r.CostPerAction,
-	} {
-		if column, ok := columns[name]; ok {
-			if loose.HasMore(column, jsonscan.Array, maxActions) || json.Unmarshal(column, to) != nil {
-				return columnError(name)
+		if text, ok := columns[column.name]; ok {
+			if loose.HasMore(text, jsonscan.Array, maxActions) || json.Unmarshal(text, column.to) != nil {
+				return columnError(column.name)
 			}
 		}
 	}

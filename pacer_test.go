@@ -130,13 +130,13 @@ func TestPacer_ForgetsOldFigures(t *testing.T) {
 func TestPacer_IsBounded(t *testing.T) {
 	t.Parallel()
 	pacer := appevents.NewPacer()
-	for i := range 1<<16 + 100 {
+	for i := range 1<<16 + 10 {
 		pacer.Observe(t.Context(), appevents.CallInfo{Usage: appevents.Usage{Business: []appevents.BusinessUsage{
 			{ID: appevents.ID(strconv.Itoa(i + 1)), CallUsage: appevents.CallUsage{Calls: 100}},
 		}}})
 	}
 	waiting := 0
-	for i := range 1<<16 + 100 {
+	for i := range 1<<16 + 10 {
 		if pacer.Delay(appevents.ID(strconv.Itoa(i+1))) > 0 {
 			waiting++
 		}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	htmltemplate "html/template"
+	"io"
 	"log/slog"
 	"reflect"
 	"regexp"
@@ -120,19 +121,35 @@ func encoded(name string, value, pointer any) []output {
 		err = gob.NewEncoder(&binary).Encode(v)
 		add("gob by "+of, true, fmt.Sprint(binary.String(), err))
 		var page bytes.Buffer
-		for _, source := range []string{"{{.}}", `{{printf "%s" .}}{{printf "%d" .}}{{println .}}`, `{{print .}}`} {
-			err = texttemplate.Must(texttemplate.New("t").Parse(source)).Execute(&page, v)
-			add("text/template by "+of, false, fmt.Sprint(page.String(), err))
-			page.Reset()
-			err = htmltemplate.Must(htmltemplate.New("t").Parse(`<p title="`+source+`">`+source)).Execute(&page, v)
-			add("html/template by "+of, false, fmt.Sprint(page.String(), err))
+		for _, template := range templates() {
+			err = template.execute(&page, v)
+			add(template.way+" by "+of, template.encoded, fmt.Sprint(page.String(), err))
 			page.Reset()
 		}
-		err = htmltemplate.Must(htmltemplate.New("t").Parse(`<script>var x = {{.}}</script>`)).Execute(&page, v)
-		add("html/template in a script by "+of, true, fmt.Sprint(page.String(), err))
 	}
 	return all
 }
+
+// template is a template of either kind.
+type template struct {
+	execute func(to io.Writer, v any) error
+	way     string
+	encoded bool
+}
+
+// templates show a value in a page. They are parsed once.
+var templates = sync.OnceValue(func() []template {
+	var all []template
+	html := func(text string) func(io.Writer, any) error {
+		return htmltemplate.Must(htmltemplate.New("t").Parse(text)).Execute
+	}
+	for _, source := range []string{"{{.}}", `{{printf "%s" .}}{{printf "%d" .}}{{println .}}`, `{{print .}}`} {
+		all = append(all,
+			template{texttemplate.Must(texttemplate.New("t").Parse(source)).Execute, "text/template", false},
+			template{html(`<p title="` + source + `">` + source), "html/template", false})
+	}
+	return append(all, template{html(`<script>var x = {{.}}</script>`), "html/template in a script", true})
+})
 
 // otherForms are what the beginning of a canary looks like in outputs that are not plain text.
 var otherForms = sync.OnceValue(func() []string {
@@ -156,8 +173,10 @@ func (o output) places() []string {
 	if strings.ContainsAny(o.way, "xX") {
 		text += unhex(text)
 	}
-	for _, match := range canaries.FindAllStringSubmatch(text, -1) {
-		places = append(places, match[1]+"."+match[2])
+	if strings.Contains(text, marker) { // which is found much faster than what follows it
+		for _, match := range canaries.FindAllStringSubmatch(text, -1) {
+			places = append(places, match[1]+"."+match[2])
+		}
 	}
 	if len(places) == 0 {
 		for _, form := range otherForms() {
