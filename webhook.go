@@ -406,16 +406,13 @@ func (b *bodyBuffer) read(body io.Reader, length, limit int64) (err error) {
 	if cap(b.data) == 0 {
 		b.data = make([]byte, 0, firstBody)
 	}
-	b.data, err = bounded.Read(b.data, body, limit)
-	tooLarge := (*http.MaxBytesError)(nil)
-	switch {
-	case err == nil:
+	if b.data, err = bounded.Read(b.data, body, limit); err == nil {
 		return nil
-	case errors.Is(err, bounded.ErrTooLong), errors.As(err, &tooLarge):
-		return errBodyTooLarge
-	default:
-		return fmt.Errorf("%w: %w", ErrWebhookBody, err)
 	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge || errors.Is(err, bounded.ErrTooLong) {
+		return errBodyTooLarge
+	}
+	return fmt.Errorf("%w: %w", ErrWebhookBody, err)
 }
 
 // isIncomplete reports whether a body that was read without an error is shorter than announced: net/http does not let
