@@ -96,7 +96,7 @@ growth-postgres: ## Show that the tables in Postgres do not grow under a steady 
 
 # docs/performance.md holds what it printed on an idle machine.
 performance: ## Print each benchmark as a ratio to its floor, which takes some minutes
-	@{ go test -run='^$$' -bench=. -benchmem -benchtime=300ms -count=5 . ./internal/redact; \
+	@{ go test -run='^$$' -bench=. -benchmem -benchtime=300ms -count=5 . ./internal/redact ./graphtest; \
 		cd delivery/boltqueue && go test -run='^$$' -bench='Submit|Deliver' -benchmem -count=3 .; } \
 		| go run ./internal/benchratio
 

@@ -11,8 +11,9 @@ import (
 	"github.com/appevents/appevents-go/graphtest"
 )
 
-// BenchmarkConversions shows what checking a full batch costs the stand-in, beside an answer that checks nothing.
-func BenchmarkConversions(b *testing.B) {
+// BenchmarkResponder shows what checking a full batch of conversions costs the stand-in, beside an answer that checks
+// nothing.
+func BenchmarkResponder(b *testing.B) {
 	var body bytes.Buffer
 	body.WriteString(`{"data":[`)
 	for i := range 1000 {
@@ -29,8 +30,8 @@ func BenchmarkConversions(b *testing.B) {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, err
 	}
 	for name, respond := range map[string]func(*http.Request) (*http.Response, error){
-		"standin": graphtest.Responder(graphtest.WithMaxCalls(0)),
-		"floor":   none,
+		"graphtest": graphtest.Responder(graphtest.WithMaxCalls(0)),
+		"floor":     none,
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
