@@ -318,7 +318,7 @@ func (u *UserData) appendHashed(dst []hashedField, at *place, now time.Time, ref
 			continue
 		}
 		dst = append(dst, hashedField{})
-		p := dst[len(dst)-1].Set(scratch[:0], normalize.Key(i), *value, &in) //nolint:gosec // there are a dozen
+		p := dst[len(dst)-1].Set(scratch[:0], normalize.Key(i), *value, &in)
 		if p == normalize.None {
 			continue
 		}

@@ -16,7 +16,7 @@ import (
 )
 
 func TestParseWebhook_Allocations(t *testing.T) { //nolint:paralleltest // it counts allocations
-	for messages, most := range map[int]float64{1: 4, 100: 109} { //nolint:paralleltest // likewise
+	for messages, most := range map[int]float64{1: 4, 100: 109} {
 		body := benchBody(1, messages)
 		verifier, header := hookSigned(t, body)
 		require.LessOrEqual(t, testing.AllocsPerRun(100, func() {

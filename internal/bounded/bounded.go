@@ -23,7 +23,7 @@ func Read(buf []byte, body io.Reader, limit int64) ([]byte, error) {
 		switch {
 		case int64(len(buf)) > limit:
 			return buf, ErrTooLong
-		case err == io.EOF: //nolint:errorlint // as in io.ReadAll: a wrapped one is no end
+		case err == io.EOF:
 			return buf, nil
 		case err != nil:
 			return buf, err

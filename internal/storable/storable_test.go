@@ -2,7 +2,6 @@ package storable_test
 
 import (
 	"encoding/json"
-	"math"
 	"testing"
 	"time"
 
@@ -52,5 +51,5 @@ func TestCopy(t *testing.T) {
 	after, err := json.Marshal(given.Parts[:1])
 	require.NoError(t, err)
 	require.Equal(t, before, after)
-	require.Equal(t, math.Inf(1), storable.Copy(math.Inf(1)), "nothing but times is changed")
+	require.Equal(t, "x", storable.Copy("x"), "nothing but times is changed")
 }

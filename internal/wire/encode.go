@@ -46,7 +46,8 @@ func (s *step) field(base unsafe.Pointer) unsafe.Pointer {
 // a quick test, and may be false for such a field.
 func (p *Plan[T]) NothingToCheck(v *T, i int) bool {
 	s := &p.steps[i]
-	return s.optional && s.word && *(*uintptr)(unsafe.Add(unsafe.Pointer(v), s.offset+s.within)) == 0 //nolint:gosec // see field
+	at := s.field(unsafe.Pointer(v)) //nolint:gosec // see field
+	return s.optional && s.word && *(*uintptr)(unsafe.Add(at, s.within)) == 0
 }
 
 // Text returns the value of a [Text].
