@@ -24,6 +24,7 @@ type commands struct {
 	Tail    tailCommand    `cmd:"" help:"Follow the calls that a running emulator gets."`
 	Wait    waitCommand    `cmd:"" help:"Wait for an event, or for a running emulator to be ready."`
 
+	Doctor  doctorCommand  `cmd:"" help:"Check token, subscriptions, dataset and webhook, and say what mends them."`
 	Events  eventsCommand  `cmd:"" help:"List the standard events: parameters, and where they are accepted."`
 	Explain explainCommand `cmd:"" help:"Explain an error code, an event or a webhook field."`
 	Sign    signCommand    `cmd:"" help:"Print the signature of a webhook body."`

@@ -28,6 +28,12 @@ func (p *program) getenv(name string) string {
 	return value
 }
 
+// The errors of credentials that are not there, which is no error for every command.
+var (
+	errNoSecret = errors.New("no app secret")
+	errNoToken  = errors.New("no access token")
+)
+
 // A credential is a secret with the name of its source, which may be printed.
 type credential struct {
 	value, source string
@@ -84,7 +90,7 @@ func (p *program) appSecret(flags secretFlags, body string) (credential, error) 
 		return credential{}, p.ctx.Err()
 	}
 	return credential{}, &failure{
-		code: exitCredentials, err: errors.New("no app secret"),
+		code: exitCredentials, err: errNoSecret,
 		hint: "set APPEVENTS_APP_SECRET or APP_SECRET, or give --app-secret-file",
 	}
 }
@@ -116,7 +122,7 @@ func (p *program) accessToken(ctx context.Context, flags tokenFlags) (credential
 		return credential{}, ctx.Err()
 	}
 	return credential{}, &failure{
-		code: exitCredentials, err: errors.New("no access token"),
+		code: exitCredentials, err: errNoToken,
 		hint: "set APPEVENTS_ACCESS_TOKEN or ACCESS_TOKEN, or give --access-token-file",
 	}
 }

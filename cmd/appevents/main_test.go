@@ -85,7 +85,7 @@ func (b *buffer) String() string {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{
-		"", "emulate", "run", "trigger", "tail", "wait", "events", "explain", "sign", "verify", "completion", "version",
+		"", "emulate", "run", "trigger", "tail", "wait", "doctor", "events", "explain", "sign", "verify", "completion", "version",
 	} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()

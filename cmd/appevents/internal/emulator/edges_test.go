@@ -181,12 +181,17 @@ func TestOddCallsAreAnswered(t *testing.T) {
 	for _, path := range []string{
 		"/", "//", "/v26.0", "/v26.0/", "/v", "/v99.0/me", "/me", "/me/messages", "/" + kim, "/" + app + "/subscriptions",
 		"/me/messenger_profile", "/me/personas", "/me/subscribed_apps", "/me/nlp_configs", "/me/message_attachments", "/a/b/c",
+		"/me/custom_labels", "/me/pass_thread_control", "/me/take_thread_control", "/me/thread_owner", "/me/conversations",
+		"/me/accounts", "/me/dataset", "/" + kim + "/custom_labels", "/" + kim + "/label", "/m_x", "/t_", "/t_" + kim,
+		"/t_" + kim + "/messages", "/debug_token", "/app", "/" + app, "/1/events",
 		"/" + page + "/dataset", "/%2e%2e/x", "/-", "/-/api/nothing",
 	} {
 		for _, method := range []string{http.MethodPost, http.MethodDelete, http.MethodPut, http.MethodPatch} {
 			for _, body := range []string{
 				"", "{", "[]", "null", `{"recipient":[1],"message":"x","fields":{"a":1},"subscribed_fields":7}`, "%zz=1", "\x00\xff",
 				`{"recipient":{"id":{}},"message":{"text":{}}}`, `{"persistent_menu":{"a":[]},"get_started":0}`,
+				`{"batch":"[{}]","data":[{"user_data":7}]}`, `{"batch":[null,7],"fields":"a{b{c"}`,
+				`{"batch":[{"method":"GET","relative_url":"%zz"},{"method":"POST","relative_url":"?batch=[]","body":"%zz"}]}`,
 				`{"recipient":{"id":"` + kim + `"},"message":{"attachment":{"type":"template","payload":[]}}}`,
 			} {
 				for _, media := range []string{"application/json", "application/x-www-form-urlencoded", "multipart/form-data"} {
