@@ -97,31 +97,40 @@ func (w *writer) makeRoom() bool {
 	return err == nil
 }
 
-// layReserve lays room aside, or gives it back. It is laid in pieces of half a page, since what is free is often in
-// pieces too. In older files it is one piece.
-func layReserve(tx *bbolt.Tx, lay bool) error {
+// layReserve lays room aside, or gives it back. In one piece it is of most use: to delete an item bbolt writes its
+// neighbours anew, all in a row. Where there is no row so long, it is laid in pieces of half a page.
+func layReserve(tx *bbolt.Tx, lay, whole bool) error {
 	spare := tx.Bucket(bucketSpare)
-	whole := spare.Get(bucketSpare) != nil
-	if lay && whole {
+	half := tx.DB().Info().PageSize / 2
+	pieces := uint64(reserveSize / half) //nolint:gosec // not negative
+	there := uint64(0)
+	for n := range pieces {
+		if spare.Get(key64(n)) != nil {
+			there++
+		}
+	}
+	if lay && (spare.Get(bucketSpare) != nil || there == pieces) {
 		return nil
 	}
-	if whole {
+	if !lay || whole {
 		if err := spare.Delete(bucketSpare); err != nil {
 			return err
 		}
-	}
-	half := tx.DB().Info().PageSize / 2
-	piece := make([]byte, half-64)              // two of them fit into a page with its header
-	for n := range uint64(reserveSize / half) { //nolint:gosec // not negative
-		key := key64(n)
-		var err error
-		switch there := spare.Get(key) != nil; {
-		case lay && !there:
-			err = spare.Put(key, piece)
-		case !lay && there:
-			err = spare.Delete(key)
+		for n := range pieces {
+			if err := spare.Delete(key64(n)); err != nil {
+				return err
+			}
 		}
-		if err != nil {
+	}
+	switch {
+	case !lay:
+		return nil
+	case whole:
+		return spare.Put(bucketSpare, make([]byte, reserveSize))
+	}
+	piece := make([]byte, half-64) // two of them fit into a page with its header
+	for n := range pieces {
+		if err := spare.Put(key64(n), piece); err != nil {
 			return err
 		}
 	}
@@ -131,7 +140,10 @@ func layReserve(tx *bbolt.Tx, lay bool) error {
 // reserve lays room aside in the file or gives it back. On a full disk it lets settlements be written, which make room
 // in the end but take some first.
 func (w *writer) reserve(lay bool) error {
-	err := w.update(func(tx *bbolt.Tx) error { return layReserve(tx, lay) })
+	err := w.update(func(tx *bbolt.Tx) error { return layReserve(tx, lay, true) })
+	if lay && errors.Is(err, delivery.ErrFull) {
+		err = w.update(func(tx *bbolt.Tx) error { return layReserve(tx, true, false) })
+	}
 	w.spent = !lay || err != nil
 	return err
 }
