@@ -41,9 +41,13 @@ func (l slowLoad) run(t *testing.T, slow int) (ages []time.Duration, most map[st
 			ages = append(ages, s.Age)
 		}
 	}))
-	f.latency = func(r *http.Request) time.Duration {
+	laneOf := func(r *http.Request) string {
 		_ = r.ParseForm()
-		lane := "activities/" + r.PostForm.Get("page_id")
+		return "activities/" + r.PostForm.Get("page_id")
+	}
+	f.ended = func(r *http.Request) { under[laneOf(r)]-- }
+	f.latency = func(r *http.Request) time.Duration {
+		lane := laneOf(r)
 		under[lane]++
 		most[lane] = max(most[lane], under[lane])
 		d := flakyLatency
@@ -52,11 +56,6 @@ func (l slowLoad) run(t *testing.T, slow int) (ages []time.Duration, most map[st
 				d = time.Hour
 			}
 		}
-		time.AfterFunc(min(d, flakyTimeout), func() {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			under[lane]--
-		})
 		return d
 	}
 	page := func(n int) int {

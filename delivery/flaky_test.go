@@ -72,6 +72,7 @@ type flaky struct {
 	rng      *rand.Rand
 	fail     func(r *http.Request, at time.Duration) *answer
 	latency  func(r *http.Request) time.Duration
+	ended    func(r *http.Request) // when a request is over, before anybody hears of it
 	requests int
 	taken    int
 	failed   int
@@ -103,6 +104,13 @@ func (f *flaky) RoundTrip(r *http.Request) (*http.Response, error) {
 	f.mu.Unlock()
 	if a != nil && a.timeout {
 		latency = time.Hour
+	}
+	if f.ended != nil {
+		defer func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.ended(r)
+		}()
 	}
 	timer := time.NewTimer(latency)
 	defer timer.Stop()
