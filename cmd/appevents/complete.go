@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -31,18 +32,41 @@ func (c *completionCommand) Run(p *program, app *kong.Kong) error {
 type completion struct {
 	command, help string
 	flags         []string
-	words         []string // of its argument
-	files         bool     // its argument is a file or a program
+	words         []string            // of its argument
+	values        map[string][]string // of its flags, where they are a list
+	files         []string            // flags whose value is a file
+	others        []string            // flags with any other value
+}
+
+// completionOf is what the flags of a command say.
+func completionOf(node *kong.Node) completion {
+	c := completion{help: strings.ReplaceAll(node.Help, "'", ""), flags: flagsOf(node), values: make(map[string][]string)}
+	for _, group := range node.AllFlags(true) {
+		for _, flag := range group {
+			name := "--" + flag.Name
+			switch {
+			case flag.Enum != "":
+				c.values[name] = slices.DeleteFunc(flag.EnumSlice(), func(value string) bool { return value == "" })
+			case flag.PlaceHolder == "FILE":
+				c.files = append(c.files, name)
+			case !flag.IsBool():
+				c.others = append(c.others, name)
+			}
+		}
+	}
+	return c
 }
 
 func completions(app *kong.Application) []completion {
-	root := completion{flags: flagsOf(app.Node), words: commandsOf(app.Node)}
+	root := completionOf(app.Node)
+	root.words = commandsOf(app.Node)
 	list := []completion{root}
 	for _, command := range app.Children {
 		if command.Hidden {
 			continue
 		}
-		c := completion{command: command.Name, help: strings.ReplaceAll(command.Help, "'", ""), flags: flagsOf(command)}
+		c := completionOf(command)
+		c.command = command.Name
 		switch command.Name {
 		case "completion":
 			c.words = command.Positional[0].EnumSlice()
@@ -59,8 +83,6 @@ func completions(app *kong.Application) []completion {
 			}
 		case "trigger":
 			c.words = triggerFields()
-		case "run":
-			c.files = true
 		}
 		list = append(list, c)
 	}
@@ -71,19 +93,18 @@ const bashFrame = `# bash completion for appevents: source <(appevents completio
 _appevents() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev= command= words= i
     [ "$COMP_CWORD" -gt 0 ] && prev=${COMP_WORDS[COMP_CWORD-1]}
+    case $prev$cur in # --flag=value is three words
+    --*=) cur= ;;
+    =*) prev=${COMP_WORDS[COMP_CWORD-2]} ;;
+    esac
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --) COMPREPLY=($(compgen -c -f -- "$cur")); return ;;
-        -*) ;;
+        --profile | --color) [ "${COMP_WORDS[i+1]}" = = ] || ((i++)) ;;
+        -* | =) [ "${COMP_WORDS[i]}" = = ] && ((i++)) ;;
         *) [ -n "$command" ] || command=${COMP_WORDS[i]} ;;
         esac
     done
-    case $prev in
-    --file | --addr-file | --session | --app-secret-file | --other-secret-file)
-        COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    --color) COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
-    --edge) COMPREPLY=($(compgen -W "activities page_activities events" -- "$cur")); return ;;
-    esac
     case $command in
 %s    esac
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -98,8 +119,20 @@ func bashScript(list []completion) string {
 		if name == "" {
 			name = "''"
 		}
-		fmt.Fprintf(&cases, "    %s)\n        words='%s'\n        [[ $cur == -* ]] && words='%s' ;;\n",
+		fmt.Fprintf(&cases, "    %s)\n        words='%s'\n        [[ $cur == -* ]] && words='%s'\n        case $prev in\n",
 			name, strings.Join(c.words, " "), strings.Join(c.flags, " "))
+		for _, flag := range c.flags {
+			if values, ok := c.values[flag]; ok {
+				fmt.Fprintf(&cases, "        %s) words='%s' ;;\n", flag, strings.Join(values, " "))
+			}
+		}
+		if len(c.files) > 0 {
+			fmt.Fprintf(&cases, "        %s) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n", strings.Join(c.files, " | "))
+		}
+		if len(c.others) > 0 {
+			fmt.Fprintf(&cases, "        %s) return ;;\n", strings.Join(c.others, " | "))
+		}
+		cases.WriteString("        esac ;;\n")
 	}
 	return fmt.Sprintf(bashFrame, cases.String())
 }
@@ -130,8 +163,16 @@ func fishScript(list []completion) string {
 	for _, c := range list[1:] {
 		fmt.Fprintf(&b, "complete -c appevents -n __fish_use_subcommand -f -a %s -d '%s'\n", c.command, c.help)
 		for _, flag := range c.flags {
-			fmt.Fprintf(&b, "complete -c appevents -n '__fish_seen_subcommand_from %s' -l %s\n",
-				c.command, strings.TrimPrefix(flag, "--"))
+			value := ""
+			if values, ok := c.values[flag]; ok {
+				value = " -x -a '" + strings.Join(values, " ") + "'"
+			} else if slices.Contains(c.files, flag) {
+				value = " -r -F"
+			} else if slices.Contains(c.others, flag) {
+				value = " -x"
+			}
+			fmt.Fprintf(&b, "complete -c appevents -n '__fish_seen_subcommand_from %s' -l %s%s\n",
+				c.command, strings.TrimPrefix(flag, "--"), value)
 		}
 		if len(c.words) > 0 {
 			fmt.Fprintf(&b, "complete -c appevents -n '__fish_seen_subcommand_from %s' -f -a '%s'\n",

@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -147,6 +150,57 @@ func reorder(list []string) []string {
 		return list
 	}
 	return out
+}
+
+// Every flag with a list of values offers it, and every command its own flags.
+func TestBashCompletionKnowsAllFlagsAndValues(t *testing.T) {
+	t.Parallel()
+	parser, err := newParser(new(commands), &program{stdout: io.Discard, stderr: io.Discard})
+	require.NoError(t, err)
+	for _, command := range parser.Model.Children {
+		require.ElementsMatch(t, flagsOf(command), complete(t, command.Name, "--"), command.Name)
+		for _, group := range command.AllFlags(true) {
+			for _, flag := range group {
+				if flag.Enum == "" {
+					continue
+				}
+				var values []string
+				for _, value := range flag.EnumSlice() {
+					if value != "" {
+						values = append(values, value)
+					}
+				}
+				require.ElementsMatch(t, values, complete(t, command.Name, "--"+flag.Name, ""), command.Name+" --"+flag.Name)
+			}
+		}
+	}
+	require.NotContains(t, complete(t, "wait", "--event", ""), "--count")
+	require.Equal(t, []string{"never"}, complete(t, "run", "--color", "n"))
+	require.Equal(t, []string{"never"}, complete(t, "run", "--color", "=", "n"), "as bash splits --color=n")
+	require.Contains(t, complete(t, "run", "--color", "="), "always")
+	require.Equal(t, []string{"--color", "--count"}, complete(t, "--color", "always", "wait", "--co"))
+}
+
+// Other shells read their script without complaint, where they are installed.
+func TestCompletionScriptsParse(t *testing.T) {
+	t.Parallel()
+	for shell, check := range map[string][]string{
+		"bash": {"bash", "-n"}, "zsh": {"zsh", "-n"}, "fish": {"fish", "--no-execute"},
+		"powershell": {"pwsh", "-NoProfile", "-NonInteractive", "-File"},
+	} {
+		t.Run(shell, func(t *testing.T) {
+			t.Parallel()
+			if _, err := exec.LookPath(check[0]); err != nil {
+				t.Skipf("NOT RUN: %s is not installed", check[0])
+			}
+			file := filepath.Join(t.TempDir(), "appevents.ps1")
+			got := invocation{}.run(t, "completion", shell)
+			require.NoError(t, os.WriteFile(file, []byte(got.stdout), 0o600))
+			out, err := exec.CommandContext(t.Context(), check[0], append(check[1:], file)...).CombinedOutput()
+			require.NoError(t, err, string(out))
+			require.Empty(t, string(out))
+		})
+	}
 }
 
 func TestCompletionOfOtherShells(t *testing.T) {

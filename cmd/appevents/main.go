@@ -38,11 +38,11 @@ type program struct {
 	stdout, stderr io.Writer
 	environ        []string
 
-	dir     string        // where the project's configuration is looked for; "" is the working directory
-	grace   time.Duration // how long a child may take to end before it is killed; 0 = 5 s
-	alone   bool          // nothing else in this process starts programs: all below it are the bot's
-	pause   func(context.Context) bool
-	ctx     context.Context //nolint:containedctx // that of the run, which ends a prompt
+	dir     string                     // where the project's configuration is looked for; "" is the working directory
+	grace   time.Duration              // how long a child may take to end before it is killed; 0 = 5 s
+	alone   bool                       // nothing else in this process starts programs: all below it are the bot's
+	pause   func(context.Context) bool // between attempts to reach an emulator; nil for a short one
+	ctx     context.Context            //nolint:containedctx // that of the run, which ends a prompt
 	config  *settings
 	secrets []string // credentials that were read, to take out of texts
 

@@ -265,9 +265,23 @@ func TestWait(t *testing.T) {
 	for line := range strings.Lines(got.stdout) {
 		require.True(t, json.Valid([]byte(line)))
 	}
+}
+
+func TestWaitForNobody(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"wait", "--ready"}, {"wait"}} {
+		var stdout, stderr buffer
+		attempts := 0
+		p := &program{stdout: &stdout, stderr: &stderr, environ: []string{"APPEVENTS_EMULATOR=127.0.0.1:1"},
+			pause: func(context.Context) bool { // the time is over after the third attempt
+				attempts++
+				return attempts < 3
+			}}
+		require.Equal(t, exitNotSent, p.run(t.Context(), append(args, "--timeout=1h")))
+		require.Equal(t, 3, attempts)
+		require.Contains(t, stderr.String(), "no emulator at")
+	}
 	nobody := invocation{env: []string{"APPEVENTS_EMULATOR=127.0.0.1:1"}}
-	require.Equal(t, exitNotSent, nobody.run(t, "wait", "--ready", "--timeout", "500ms").code)
-	require.Equal(t, exitNotSent, nobody.run(t, "wait", "--timeout", "500ms").code)
 	require.Equal(t, exitNotSent, nobody.run(t, "tail").code)
 }
 

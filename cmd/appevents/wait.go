@@ -37,7 +37,7 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 	limited, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	if c.Ready {
-		err = c.ready(limited, client)
+		err = c.ready(limited, p, client)
 	} else {
 		err = c.event(limited, p, client)
 	}
@@ -51,7 +51,7 @@ func (c *waitCommand) Run(ctx context.Context, p *program) error {
 }
 
 // ready asks until the emulator says so.
-func (c *waitCommand) ready(ctx context.Context, client *client) error {
+func (c *waitCommand) ready(ctx context.Context, p *program, client *client) error {
 	var last error
 	for {
 		err := client.call(ctx, http.MethodGet, "/-/api/ready", nil, nil)
@@ -61,7 +61,7 @@ func (c *waitCommand) ready(ctx context.Context, client *client) error {
 		if !errors.Is(err, context.DeadlineExceeded) || last == nil {
 			last = err
 		}
-		if !pause(ctx) {
+		if !p.again(ctx) {
 			return c.gaveUp(last)
 		}
 	}
@@ -107,7 +107,7 @@ func (c *waitCommand) event(ctx context.Context, p *program, client *client) err
 		default:
 			return err
 		}
-		if !pause(ctx) {
+		if !p.again(ctx) {
 			if unreached != nil {
 				return unreached
 			}
@@ -125,6 +125,14 @@ func (c *waitCommand) matches(x emulator.Exchange) int {
 		}
 	}
 	return n
+}
+
+// again waits a little before another attempt. It reports whether there is time for one.
+func (p *program) again(ctx context.Context) bool {
+	if p.pause != nil {
+		return p.pause(ctx)
+	}
+	return pause(ctx)
 }
 
 // pause waits a little. It reports whether there is time left.
