@@ -66,7 +66,8 @@ func (d *debugTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := d.next.RoundTrip(req)
 	took := millis(float64(time.Since(begin).Microseconds()) / 1000)
 	if err != nil {
-		d.print(fmt.Sprintf("debug: failed after %s: %s\n", took, printable(d.program.withoutSecrets(redact.Error(err).Error()))))
+		why := printable(d.program.withoutSecrets(redact.Error(err).Error()))
+		d.print(fmt.Sprintf("debug: failed after %s: %s\n", took, why))
 		return nil, err
 	}
 	d.print(fmt.Sprintf("debug: answered %d after %s\n", resp.StatusCode, took))
@@ -80,7 +81,7 @@ func (d *debugTransport) print(text string) {
 }
 
 var (
-	secretHeader = regexp.MustCompile(`(?i)^(authorization|proxy-authorization|cookie|x-hub-signature.*|.*token.*|.*secret.*)$`)
+	secretHeader = regexp.MustCompile(`(?i)(authorization|cookie|signature|token|secret)`)
 	secretParam  = regexp.MustCompile(`(?i)(token|secret|proof|password|signature)`)
 
 	// secretMember finds members of a JSON object and fields of a form that hold a credential.

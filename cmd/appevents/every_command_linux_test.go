@@ -115,7 +115,7 @@ func scene(t *testing.T) *strings.Replacer {
 	t.Helper()
 	bot, requests := newBot(t)
 	go func() {
-		for range requests { //nolint:revive // nobody looks
+		for range requests { // nobody looks
 		}
 	}()
 	client, _ := withEmulator(t, bot.URL)
@@ -193,7 +193,7 @@ func TestEveryCommandWithoutATerminal(t *testing.T) {
 		require.NotContains(t, stdout.String()+stderr.String(), "\r")
 		require.NotContains(t, stdout.String()+stderr.String(), "canary")
 		if row.code != 0 {
-			require.NotEqual(t, "", stdout.String()+stderr.String()+row.silence(), "it says why")
+			require.NotEmpty(t, stdout.String()+stderr.String()+row.silence(), "it says why")
 		}
 	})
 }

@@ -4,6 +4,31 @@
 //	appevents run -- npm start
 //
 // "appevents --help" lists the commands and the exit codes.
+//
+// # Settings
+//
+// The first of these that has a setting counts: the flag, the variable APPEVENTS_ and its name, .appevents.json in the
+// working directory, the user's file $XDG_CONFIG_HOME/appevents/config.json (else ~/.config; %AppData% on
+// Windows), the default. Both files are JSON objects with the same keys:
+//
+//	{
+//	  "base_url": "https://graph.facebook.com", "version": "v26.0", "page": "107001112223334", "dataset": "1234567890",
+//	  "emulator": "http://127.0.0.1:8226", "app_id": "1517776481860111", "color": "auto",
+//	  "profile": "staging",
+//	  "profiles": {
+//	    "staging": {"page": "107001112223335", "access_token_command": ["pass", "show", "meta/staging"]}
+//	  }
+//	}
+//
+// Flags of the emulator are keys too: addr, bot, max, seed, offline and the like. In each file the chosen profile goes
+// before the rest; --profile or APPEVENTS_PROFILE choose it. access_token_command, a program that prints the access
+// token, is taken from the user's file alone, and a project's file may lead calls to this machine or to Meta alone.
+//
+// # Credentials
+//
+// They are APPEVENTS_APP_ID, _APP_SECRET, _ACCESS_TOKEN and _VERIFY_TOKEN, each also as a file (_FILE) and without the
+// prefix; or --app-secret-file and --access-token-file, where - is standard input. On a terminal the tool asks. It
+// takes none from an argument or a configuration file.
 package main
 
 import (

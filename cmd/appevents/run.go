@@ -28,11 +28,12 @@ type runCommand struct {
 
 // Help says what the flags cannot.
 func (runCommand) Help() string {
-	return "The bot finds the emulator under Graph's own name, whatever language it is written in, and credentials of the " +
-		"emulator in the place of its own: APP_ID, APP_SECRET, PAGE_ID, PAGE_ACCESS_TOKEN, ACCESS_TOKEN and VERIFY_TOKEN, " +
-		"also behind MESSENGER_ and APPEVENTS_. Its webhook is found by itself on Linux, elsewhere under $PORT, or is " +
-		"given with --bot. What the bot has started ends with it; where there is no Linux and no Windows, what left its " +
-		"process group does not."
+	return "The bot finds the emulator under Graph's own name, whatever language it is written in, and " +
+		"credentials of the emulator in the place of its own: APP_ID, APP_SECRET, PAGE_ID, " +
+		"PAGE_ACCESS_TOKEN, ACCESS_TOKEN and VERIFY_TOKEN, also behind MESSENGER_ and APPEVENTS_. Its " +
+		"webhook is found by itself on Linux, elsewhere under $PORT, or is given with --bot. What the bot " +
+		"has started ends with it; where there is no Linux and no Windows, what left its process group " +
+		"does not."
 }
 
 // Run starts the emulator, and the bot in an environment that leads it there.

@@ -230,7 +230,9 @@ func (c *triggerCommand) header(secret string, body []byte) http.Header {
 }
 
 // post sends one webhook. An error says whether it was sent.
-func (p *program) post(ctx context.Context, target string, header http.Header, body []byte) (int, time.Duration, error) {
+func (p *program) post(
+	ctx context.Context, target string, header http.Header, body []byte,
+) (int, time.Duration, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, webhookDeadline, errors.New("no answer within 5 s"))
 	defer cancel()
 	sent := &sentBody{Reader: bytes.NewReader(body)}
