@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,15 @@ func (e *Emulator) routes() *http.ServeMux {
 			list = []Exchange{}
 		}
 		return map[string]any{"exchanges": list, "rev": rev, "gap": gap}
+	})
+	mux.HandleFunc("GET /-/api/exchanges/{id}", func(w http.ResponseWriter, r *http.Request) {
+		id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64) // there is no exchange 0
+		x, ok := e.Exchange(id)
+		if !ok {
+			writeError(w, &InputError{Field: "id", Message: "is not an exchange that is still kept", missing: true})
+			return
+		}
+		writeJSON(w, 200, x)
 	})
 	get("leads", func(*http.Request) any {
 		leads, byAd, funnel := e.Leads()
@@ -96,6 +106,9 @@ func (e *Emulator) routes() *http.ServeMux {
 		return e.State(), nil
 	})
 	post(mux, e, "probe", func(ctx context.Context, _ struct{}) (any, error) { return e.Probe(ctx) })
+	post(mux, e, "queue", func(ctx context.Context, in struct{ URL string }) (any, error) {
+		return e.AskQueue(ctx, in.URL)
+	})
 	post(mux, e, "reset", func(context.Context, struct{}) (any, error) { e.Reset(); return e.State(), nil })
 	mux.HandleFunc("POST /-/api/again/{id}", func(w http.ResponseWriter, r *http.Request) {
 		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
@@ -103,6 +116,7 @@ func (e *Emulator) routes() *http.ServeMux {
 			writeError(w, &InputError{Field: "id", Message: "must be the number of an exchange"})
 			return
 		}
+		_ = r.ParseForm() // what the page adds; the body may be of any kind
 		x, err := e.Again(context.WithoutCancel(r.Context()), id)
 		e.respond(w, r, x, err)
 	})
@@ -125,7 +139,7 @@ func post[T any](mux *http.ServeMux, e *Emulator, path string, f func(context.Co
 	mux.HandleFunc("POST /-/api/"+path, func(w http.ResponseWriter, r *http.Request) {
 		var in T
 		if err := decodeBody(r, &in); err != nil {
-			writeError(w, err)
+			e.respond(w, r, nil, err)
 			return
 		}
 		out, err := f(context.WithoutCancel(r.Context()), in)
@@ -187,25 +201,75 @@ func decodeForm(form url.Values, v any) error {
 	return nil
 }
 
-// respond writes a result; a browser without JavaScript is sent back to the page.
+// respond writes a result; a browser without JavaScript is sent back to the page, which says what went wrong.
 func (e *Emulator) respond(w http.ResponseWriter, r *http.Request, out any, err error) {
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		e.mu.Lock()
+		if e.notice = ""; err != nil {
+			e.notice = err.Error()
+		}
+		e.mu.Unlock()
+		http.Redirect(w, r, backTo(r, out), http.StatusSeeOther)
+		return
+	}
 	if err != nil {
 		writeError(w, err)
 		return
 	}
-	if strings.Contains(r.Header.Get("Accept"), "text/html") {
-		target := "/"
-		if p, ok := out.(Person); ok {
-			target = "/?person=" + url.QueryEscape(p.PSID)
-		} else if psid := r.PostForm.Get("psid"); psid != "" {
-			target = "/?person=" + url.QueryEscape(psid)
-		} else if x, ok := out.(Exchange); ok && x.PSID != "" {
-			target = "/?person=" + url.QueryEscape(x.PSID)
-		}
-		http.Redirect(w, r, target, http.StatusSeeOther)
-		return
-	}
 	writeJSON(w, http.StatusOK, out)
+}
+
+// Notice returns what was wrong with the last form of a browser without JavaScript, once.
+func (e *Emulator) Notice() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	text := e.notice
+	e.notice = ""
+	return text
+}
+
+// backTo is where a form leads: the person that it is about, and what of the page was shown.
+func backTo(r *http.Request, out any) string {
+	query := url.Values{}
+	if shown, err := url.ParseQuery(r.PostForm.Get("show")); err == nil {
+		for _, name := range [...]string{"person", "filter", "tab"} {
+			if value := shown.Get(name); value != "" {
+				query.Set(name, value)
+			}
+		}
+	}
+	psid := r.PostForm.Get("psid")
+	switch out := out.(type) {
+	case Person:
+		psid = out.PSID
+	case Exchange:
+		psid = or(out.PSID, psid)
+	}
+	if psid != "" {
+		query.Set("person", psid)
+	}
+	if len(query) == 0 {
+		return "/"
+	}
+	return "/?" + query.Encode()
+}
+
+// chosen narrows an export down to the exchange that is asked for. A Go test needs more of it: its whole turn.
+func chosen(list []Exchange, r *http.Request) []Exchange {
+	text := r.URL.Query().Get("exchange")
+	if text == "" {
+		return list
+	}
+	id, _ := strconv.ParseInt(text, 10, 64) // there is no exchange 0
+	at := slices.IndexFunc(list, func(x Exchange) bool { return x.ID == id })
+	if at < 0 {
+		return nil
+	}
+	one := list[at]
+	return slices.DeleteFunc(list, func(x Exchange) bool {
+		whole := r.URL.Query().Get("as") == "go" && one.Turn != 0 && x.Turn == one.Turn
+		return x.ID != id && !whole
+	})
 }
 
 func writeError(w http.ResponseWriter, err error) {

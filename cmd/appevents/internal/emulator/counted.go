@@ -288,6 +288,24 @@ func (e *Emulator) Leads() (leads []Lead, byAd map[string]int, funnel []Step) {
 	return slices.Clone(e.s.Leads), byAd, funnel
 }
 
+// A Talk is the conversation of one person with one Page, in numbers.
+type Talk struct {
+	Turns int
+	Last  int64 // the exchange of the last webhook; 0 = none
+}
+
+// Talks returns the conversations by Page and person.
+func (e *Emulator) Talks() map[[2]string]Talk {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	talks := map[[2]string]Talk{}
+	for _, t := range e.s.Turns {
+		key := [2]string{t.Page, t.PSID}
+		talks[key] = Talk{talks[key].Turns + 1, t.Webhook}
+	}
+	return talks
+}
+
 // insights are the rows of /{object}/insights, from the leads of this session.
 func (e *Emulator) insights(seen graphtest.Call) string {
 	byAd := map[string]int{}

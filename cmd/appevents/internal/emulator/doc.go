@@ -24,10 +24,11 @@
 //	GET  /-/api/state                    State
 //	GET  /-/api/exchanges?after=0&limit=1000
 //	                                     {"exchanges":[Exchange…],"rev":31,"gap":false}
+//	GET  /-/api/exchanges/{id}           Exchange
 //	GET  /-/api/turns?limit=1000         {"turns":[Turn…]}, the newest last
 //	GET  /-/api/counted                  {"fb_mobile_purchase":Counted,…}
 //	GET  /-/api/leads                    {"leads":[Lead…],"by_ad":{"6302572858686":2,"":1},"funnel":[Step…]}
-//	GET  /-/api/export?as=ndjson|curl|go text, a download
+//	GET  /-/api/export?as=ndjson|curl|go text, a download; with &exchange=7 that one only, of a Go test its turn
 //	POST /-/api/say      {"text":"hello","psid":"","page":"","quick_reply":"PAYLOAD"}            -> Exchange
 //	POST /-/api/trigger  {"field":"messages/quick_reply","psid":"","page":"","text":"","payload":"","title":"",
 //	                      "ref":"","ad":"","mid":"","body":{…},"sign":"","standby":false,"instagram":false,"times":1}
@@ -44,6 +45,7 @@
 //	POST /-/api/usage    {"percent":95}                                                          -> State
 //	GET  /-/api/tokens                   {"user":"EAA…","pages":{"108001112223335":"EAA…"}}
 //	POST /-/api/probe    {}              -> {"results":[{"name":"unsigned","refused":true,"status":403}…],"ok":true}
+//	POST /-/api/queue    {"url":"http://127.0.0.1:8081/-/queue"} -> QueueReport: what delivery/inspect says there
 //	POST /-/api/reset    {}              -> State
 //
 // psid and page default to the first person and Page. In trigger, body is a whole webhook body that is sent instead of

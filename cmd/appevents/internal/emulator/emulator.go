@@ -75,6 +75,8 @@ type Emulator struct {
 	s       store
 	bot     string
 	shake   handshake
+	queue   *QueueReport // what the bot's queue last said
+	notice  string       // what is wrong with the last form of a browser without JavaScript
 	faults  []fault
 	pending map[string]*call
 	changed chan struct{} // closed and replaced at each change

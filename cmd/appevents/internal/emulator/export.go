@@ -27,6 +27,7 @@ func (e *Emulator) serveExport(w http.ResponseWriter, r *http.Request) {
 	}
 	list, _, _ := e.Exchanges(0, 0)
 	sortByID(list)
+	list = chosen(list, r)
 	var b bytes.Buffer
 	write(&b, list)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

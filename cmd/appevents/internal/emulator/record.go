@@ -16,6 +16,7 @@ type store struct {
 	NextTurn  int64
 	Bytes     int64
 	Forgotten int64
+	Lost      int64 // the highest revision that is not kept: who has not read up to it missed something
 	Exchanges []*Exchange
 	Turns     []*Turn
 	Messages  []*Message
@@ -77,6 +78,7 @@ func (e *Emulator) add(x *Exchange) {
 	e.update(x)
 	for len(e.s.Exchanges) > e.cfg.Max || e.s.Bytes > maxBytes && len(e.s.Exchanges) > 1 {
 		e.s.Bytes -= size(e.s.Exchanges[0])
+		e.s.Lost = max(e.s.Lost, e.s.Exchanges[0].Rev)
 		e.s.Exchanges = slices.Delete(e.s.Exchanges, 0, 1)
 		e.s.Forgotten++
 	}
@@ -90,6 +92,9 @@ func (e *Emulator) add(x *Exchange) {
 func (e *Emulator) update(x *Exchange) {
 	e.touch()
 	x.Rev = e.s.Rev
+	if e.find(x.ID) == nil { // it made room for newer ones while it was on its way
+		e.s.Lost = x.Rev
+	}
 }
 
 // resize replaces the bodies of a recorded exchange. The lock is held.
@@ -205,17 +210,7 @@ func (e *Emulator) Exchanges(after int64, limit int) (list []Exchange, rev int64
 		list = list[:limit]
 		rev = list[limit-1].Rev
 	}
-	gap = e.s.Forgotten > 0 && len(e.s.Exchanges) > 0 && after > 0 && e.oldest() > after+1
-	return list, rev, gap
-}
-
-// oldest is the lowest revision that is still known of. The lock is held.
-func (e *Emulator) oldest() int64 {
-	low := e.s.Rev
-	for _, x := range e.s.Exchanges[:min(len(e.s.Exchanges), 16)] {
-		low = min(low, x.Rev)
-	}
-	return low
+	return list, rev, after > 0 && after < e.s.Lost
 }
 
 // Exchange returns one exchange.

@@ -182,6 +182,7 @@ func (e *Emulator) Reset() {
 	for _, p := range fresh.Pages {
 		p.Access = access{}
 	}
-	e.s, e.faults = fresh, nil
+	fresh.Lost = e.s.Rev + 1 // whoever follows the record has to begin anew
+	e.s, e.faults, e.queue = fresh, nil, nil
 	e.touch()
 }
