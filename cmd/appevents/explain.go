@@ -1,7 +1,6 @@
 package main
 
 import (
-	_ "embed" // the table of codes
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -9,32 +8,15 @@ import (
 	"strings"
 
 	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/cmd/appevents/internal/codes"
 	"github.com/appevents/appevents-go/graphtest"
 )
 
-//go:embed codes.tsv
-var codesTable string
+var codesTable = codes.Table
 
-// A codeEntry is one line of codes.tsv.
-type codeEntry struct {
-	Code    string `json:"code"`
-	Subcode string `json:"subcode,omitempty"`
-	Class   string `json:"class"`
-	Meaning string `json:"meaning"`
-	Do      string `json:"do"`
-	Repeat  string `json:"repeat"`
-}
+type codeEntry = codes.Entry
 
-func codeEntries() []codeEntry {
-	var list []codeEntry
-	for line := range strings.Lines(codesTable) {
-		cells := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(cells) == 6 && cells[0] != "code" {
-			list = append(list, codeEntry{cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]})
-		}
-	}
-	return list
-}
+func codeEntries() []codeEntry { return codes.Entries() }
 
 type explainCommand struct {
 	What string `arg:"" help:"2804066, 190/460, fb_mobile_purchase, messaging_optins."`

@@ -213,7 +213,7 @@ func secure(h http.Header) {
 		"img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Referrer-Policy", "same-origin") // no-referrer makes the Origin of a plain form "null"
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
 }
@@ -296,3 +296,10 @@ func (e *Emulator) now() time.Time { return e.cfg.Now().UTC() }
 // later is the time in the conversation: now, and what "+25 h" added. Only the 24-hour window goes by it, so that the
 // times of events and webhooks stay true.
 func (e *Emulator) later() time.Time { return e.now().Add(e.s.Offset) }
+
+// Clock returns the time in the conversation.
+func (e *Emulator) Clock() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.later()
+}

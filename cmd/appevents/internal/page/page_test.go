@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	kim    = "6543210987654321"
-	hostie = `<img src=x onerror=alert(1)><script>alert(2)</script>"'&`
+	kim     = "6543210987654321"
+	lee     = "6543210987654322"
+	hostile = `<img src=x onerror=alert(1)><script>alert(2)</script>"'&`
 )
 
 func start(t *testing.T) (*emulator.Emulator, string) {
@@ -64,11 +65,11 @@ func botSends(t *testing.T, e *emulator.Emulator, url string, message string) {
 func TestTextStaysText(t *testing.T) {
 	t.Parallel()
 	e, url := start(t)
-	_, err := e.AddPerson(emulator.Person{Name: hostie})
+	_, err := e.AddPerson(emulator.Person{Name: hostile})
 	require.NoError(t, err)
-	_, err = e.Say(t.Context(), emulator.Say{Text: hostie})
+	_, err = e.Say(t.Context(), emulator.Say{Text: hostile})
 	require.NoError(t, err)
-	text, err := json.Marshal(hostie)
+	text, err := json.Marshal(hostile)
 	require.NoError(t, err)
 	link := `"javascript:alert(3)"`
 	botSends(t, e, url, `{"text":`+string(text)+`,"quick_replies":[{"content_type":"text","title":`+string(text)+
@@ -123,7 +124,7 @@ func TestThePageHasWhatItNeedsWithoutJavaScript(t *testing.T) {
 	resp, _ = get(t, url+"/-/templates/page.html")
 	require.Equal(t, 404, resp.StatusCode)
 	_, body = get(t, url+"/?filter=problems")
-	require.Regexp(t, `<li id="turn-1"[^>]* hidden>`, body)
+	require.NotContains(t, body, `id="turn-1"`)
 }
 
 func TestAFormWithoutJavaScriptComesBackToThePage(t *testing.T) {
@@ -186,13 +187,13 @@ func TestTheStreamSendsWhatChanged(t *testing.T) {
 	}
 	require.Equal(t, "inner", next("log").Mode)
 	next("unknown")
-	_, err = e.Say(t.Context(), emulator.Say{Text: hostie})
+	_, err = e.Say(t.Context(), emulator.Say{Text: hostile})
 	require.NoError(t, err)
 	f := next("m-1")
 	require.Equal(t, "upsert", f.Mode)
 	require.Equal(t, "log", f.Parent)
 	require.NotContains(t, f.HTML, "<img")
-	require.Contains(t, html.UnescapeString(f.HTML), hostie)
+	require.Contains(t, html.UnescapeString(f.HTML), hostile)
 	f = next("turn-1")
 	require.Equal(t, "rows", f.Parent)
 }

@@ -3,13 +3,12 @@ package page
 import (
 	"hash/fnv"
 	"net/http"
-	"slices"
 
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
 )
 
 // fragment is one change of the page. Mode "replace" puts html in the place of the element called id, "inner" into it,
-// and "upsert" in its place or, where there is none, at the end of the element called parent.
+// and "upsert" in its place or, where there is none, into the element called parent, by its order.
 type fragment struct {
 	ID     string `json:"id"`
 	Mode   string `json:"mode"`
@@ -19,34 +18,28 @@ type fragment struct {
 
 // panels are the parts that are sent whole when they changed.
 var panels = []string{
-	"status", "people", "typing", "actions", "counted", "waiting", "leads", "setup", "probe", "unknown",
+	"status", "people", "window", "typing", "actions", "waiting", "sums", "tabs",
+	"counted", "leads", "queue", "replay", "setup", "probe", "unknown",
 }
 
-// serveStream keeps one page current. A page that was away too long gets everything anew.
+// serveStream keeps one page current.
 func (p *Page) serveStream(w http.ResponseWriter, r *http.Request) {
-	person, filter := r.URL.Query().Get("person"), r.URL.Query().Get("filter")
+	q := parseQuery(r.URL.Query())
 	sent := map[string]uint64{}
 	rev, resumed := emulator.LastEventID(r)
+	// A page that was away too long, or looks at another process, gets everything anew.
+	whole := !resumed || r.URL.Query().Get("boot") != p.boot
 	s := emulator.NewStream(w)
-	whole := !resumed
 	for {
 		list, at, gap := p.e.Exchanges(rev, 0)
-		if gap || at < rev {
-			whole = true
-		}
+		whole = whole || gap || at < rev
 		if whole {
 			list = nil
 		} else if list == nil {
 			list = []emulator.Exchange{}
 		}
-		v := p.view(person, filter, list)
-		var out []fragment
-		if whole {
-			out = append(out, fragment{ID: "log", Mode: "inner", HTML: p.render("bubbles", v)},
-				fragment{ID: "rows", Mode: "inner", HTML: p.render("rows", v)})
-		} else {
-			out = p.changed(v, list)
-		}
+		v := p.view(q, list)
+		out := p.changed(v, whole)
 		for _, name := range panels {
 			html := p.render(name, v)
 			h := fnv.New64a()
@@ -72,15 +65,16 @@ func (p *Page) serveStream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// changed renders the bubbles and rows that the changed exchanges belong to.
-func (p *Page) changed(v *view, list []emulator.Exchange) []fragment {
-	var out []fragment
-	for _, b := range v.Bubbles {
-		if slices.ContainsFunc(list, func(x emulator.Exchange) bool { return x.ID == b.Message.Exchange }) {
-			out = append(out, fragment{
-				ID: bubbleID(b), Mode: "upsert", Parent: "log", HTML: p.render("bubble", bubbleView{b, v.Person}),
-			})
+// changed renders conversation and timeline: all of them, or what is in the view.
+func (p *Page) changed(v *view, whole bool) []fragment {
+	if whole {
+		return []fragment{
+			{ID: "log", Mode: "inner", HTML: p.render("items", v)}, {ID: "rows", Mode: "inner", HTML: p.render("rows", v)},
 		}
+	}
+	var out []fragment
+	for _, i := range v.Items {
+		out = append(out, fragment{ID: i.ID, Mode: "upsert", Parent: "log", HTML: p.render("item", i)})
 	}
 	for _, r := range v.Timeline {
 		out = append(out, fragment{ID: r.ID, Mode: "upsert", Parent: "rows", HTML: p.render("row", r)})

@@ -2,9 +2,6 @@ package page
 
 import (
 	"cmp"
-	"fmt"
-	"html/template"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,33 +10,35 @@ import (
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
 )
 
-// The page shows the end of long lists; the API has the rest.
+// The page shows the end of long lists; the API has the rest. They bound what a browser has to lay out.
 const (
-	shownTurns    = 200
-	shownMessages = 200
-	shownOutside  = 50
+	shownTurns    = 100
+	shownCalls    = 25 // of one turn
+	shownMessages = 100
+	shownOutside  = 30
 )
 
-// view is what the templates show.
+// view is what the templates show to one reader.
 type view struct {
-	State    emulator.State
-	Page     emulator.PageState
+	*facts
+	Show     query
+	Boot     string
+	Notice   string
 	Person   emulator.Person // whose conversation is open
-	Bubbles  []bubble
+	Last     int64           // the last webhook of the person, to deliver again
+	Window   window
+	Items    []item
 	Timeline []row
-	Counted  []counted
-	Leads    []emulator.Lead
-	ByAd     []ad
-	Funnel   []step
-	Found    []found
-	Faults   []string
-	Filter   string
-	Last     int64          // the last webhook of the person, to deliver again
-	Turns    map[string]int // by person
+	Opened   *inside // the call that the address names
 }
 
-type bubble struct {
-	Message  emulator.Message
+// item is a line of the conversation: a bubble, or the events that the bot logged there.
+type item struct {
+	ID       string
+	Order    int64
+	Show     query
+	Owner    emulator.Person
+	Message  *emulator.Message
 	Exchange emulator.Exchange
 }
 
@@ -47,217 +46,281 @@ type bubble struct {
 type row struct {
 	ID      string
 	First   int64
+	Show    query
 	Turn    *emulator.Turn
-	Calls   []emulator.Exchange
+	Calls   []line
+	More    int // calls that are left out
 	Problem bool
 	Event   bool
-	Hidden  bool
+	opened  *inside
 }
 
-type counted struct {
-	Name string
-	emulator.Counted
+// line is a call in the timeline.
+type line struct {
+	emulator.Exchange
+	Show   query
+	Inside *inside // filled in where the address asks for it
 }
 
-// found is what a rule found, with how often it did.
-type found struct {
-	emulator.Finding
-	Times int
+// window is Meta's 24 hours after a person's last message.
+type window struct {
+	Open  bool
+	Words string
 }
 
-type ad struct {
-	ID    string
-	Leads int
+// choice is an option of the page: its name in addresses and forms, and the words for it.
+type choice struct{ Name, Words string }
+
+var filters = []choice{
+	{"", "everything"}, {"events", "turns with events"}, {"problems", "problems"}, {"person", "this person"},
 }
 
-type step struct {
-	emulator.Step
-	Percent int
-	Y       int
-}
-
-// view collects what the page shows. With changed given, the timeline has only what these exchanges belong to.
-func (p *Page) view(person, filter string, changed []emulator.Exchange) *view {
-	v := &view{State: p.e.State(), Faults: emulator.FaultNames(), Filter: filter, Turns: map[string]int{}}
-	if len(v.State.Pages) > 0 {
-		v.Page = v.State.Pages[0]
-	}
-	for n, someone := range v.State.People {
-		if n == 0 || someone.PSID == person {
+// view collects what the page shows. With changed given, conversation and timeline have only what these exchanges are
+// part of.
+func (p *Page) view(q query, changed []emulator.Exchange) *view {
+	f := p.facts()
+	v := &view{facts: f, Boot: p.boot}
+	for n, someone := range f.State.People {
+		if n == 0 || someone.PSID == q.Person {
 			v.Person = someone
 		}
 	}
-	for _, m := range p.e.Messages(v.Person.Page, v.Person.PSID, shownMessages) {
-		v.Bubbles = append(v.Bubbles, p.bubble(m))
-	}
-	turns := p.e.Turns(0)
-	for _, t := range turns {
-		v.Turns[t.PSID]++
-	}
-	for _, t := range slices.Backward(turns) {
-		if t.PSID == v.Person.PSID && t.Page == v.Person.Page {
-			v.Last = t.Webhook
-			break
+	q.Person = v.Person.PSID
+	v.Show = q
+	v.Last = f.Talks[[2]string{v.Person.Page, v.Person.PSID}].Last
+	v.Window = windowOf(v.Person, p.e.Clock())
+	if q.Call != 0 && changed == nil {
+		if x, ok := p.e.Exchange(q.Call); ok {
+			v.Opened = p.inside(x, q)
 		}
+	}
+	touched := func(int64) bool { return true }
+	if changed != nil {
+		ids := map[int64]bool{}
+		for _, x := range changed {
+			ids[x.ID] = true
+		}
+		touched = func(id int64) bool { return ids[id] }
+	}
+	v.Items = p.items(v, touched)
+	v.Timeline = p.timeline(v, changed)
+	return v
+}
+
+func windowOf(p emulator.Person, now time.Time) window {
+	left := p.LastWrote.Add(24 * time.Hour).Sub(now)
+	switch {
+	case p.LastWrote.IsZero():
+		return window{Words: "not open: " + p.FirstName + " has not written yet"}
+	case left <= 0:
+		return window{Words: "closed: only a message with a tag may go out"}
+	case left < time.Hour:
+		return window{true, "open for less than an hour"}
+	}
+	return window{true, "open for " + strconv.Itoa(int(left.Round(time.Hour)/time.Hour)) + " h"}
+}
+
+// items are the bubbles of a conversation and, between them, the events that the bot logged.
+func (p *Page) items(v *view, touched func(id int64) bool) []item {
+	var list []item
+	messages := p.e.Messages(v.Person.Page, v.Person.PSID, shownMessages)
+	first := int64(0)
+	if len(messages) == shownMessages {
+		first = messages[0].Exchange
+	}
+	for n := range messages {
+		m := &messages[n]
+		if touched(m.Exchange) {
+			x, _ := p.e.Exchange(m.Exchange) // it may be forgotten before its message
+			list = append(list, item{
+				ID: "m-" + strconv.FormatInt(m.Exchange, 10), Order: 2 * m.Exchange, Show: v.Show, Owner: v.Person,
+				Message: m, Exchange: x,
+			})
+		}
+	}
+	for _, t := range p.e.Turns(4 * shownTurns) {
+		if t.PSID != v.Person.PSID || t.Page != v.Person.Page || len(t.Events) == 0 {
+			continue
+		}
+		for _, id := range t.Exchanges {
+			if id < first || !touched(id) {
+				continue
+			}
+			if x, ok := p.e.Exchange(id); ok && len(x.Events) > 0 {
+				list = append(list, item{ID: "e-" + strconv.FormatInt(id, 10), Order: 2*id + 1, Show: v.Show, Exchange: x})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b item) int { return cmp.Compare(a.Order, b.Order) })
+	return list[max(0, len(list)-2*shownMessages):]
+}
+
+// timeline are the rows that the filter lets through, the newest last.
+func (p *Page) timeline(v *view, changed []emulator.Exchange) []row {
+	var rows []row
+	limit := shownTurns
+	if v.Show.Filter != "" && changed == nil {
+		limit = 0 // the filter chooses first
 	}
 	touched := map[int64]bool{}
 	for _, x := range changed {
 		touched[x.Turn] = true
 	}
-	for _, t := range turns[max(0, len(turns)-shownTurns):] {
+	for _, t := range slices.Backward(p.e.Turns(limit)) {
 		if changed == nil || touched[t.ID] {
-			v.Timeline = append(v.Timeline, p.turn(t, filter))
+			if r := p.turn(t, v); r.wanted(v) {
+				rows = append(rows, r)
+			}
+		}
+		if len(rows) == shownTurns {
+			break
 		}
 	}
 	if changed == nil {
 		changed, _, _ = p.e.Exchanges(0, 0)
 	}
-	v.Timeline = append(v.Timeline, outside(changed, filter)...)
-	slices.SortFunc(v.Timeline, func(a, b row) int { return cmp.Compare(a.First, b.First) })
-	p.numbers(v)
-	return v
-}
-
-func (p *Page) numbers(v *view) {
-	all := p.e.Counted()
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		v.Counted = append(v.Counted, counted{name, all[name]})
-	}
-	leads, byAd, funnel := p.e.Leads()
-	v.Leads = leads[max(0, len(leads)-100):]
-	for _, id := range slices.Sorted(maps.Keys(byAd)) {
-		v.ByAd = append(v.ByAd, ad{id, byAd[id]})
-	}
-	for _, f := range v.State.Findings {
-		same := func(have found) bool { return have.Rule == f.Rule && have.Message == f.Message }
-		if n := slices.IndexFunc(v.Found, same); n >= 0 {
-			v.Found[n].Finding, v.Found[n].Times = f, v.Found[n].Times+1
+	outside := 0
+	slices.SortFunc(changed, func(a, b emulator.Exchange) int { return cmp.Compare(b.ID, a.ID) })
+	for _, x := range changed {
+		if x.Turn != 0 || outside == shownOutside {
 			continue
 		}
-		v.Found = append(v.Found, found{f, 1})
-	}
-	for n, s := range funnel {
-		percent := 0
-		if funnel[0].People > 0 {
-			percent = 100 * s.People / funnel[0].People
-		}
-		v.Funnel = append(v.Funnel, step{s, percent, n * 18})
-	}
-}
-
-func (p *Page) bubble(m emulator.Message) bubble {
-	b := bubble{Message: m}
-	b.Exchange, _ = p.e.Exchange(m.Exchange)
-	return b
-}
-
-func (p *Page) turn(t emulator.Turn, filter string) row {
-	r := row{ID: "turn-" + strconv.FormatInt(t.ID, 10), First: t.Webhook, Turn: &t, Event: len(t.Events) > 0}
-	for _, id := range t.Exchanges {
-		if x, ok := p.e.Exchange(id); ok {
-			r.Calls = append(r.Calls, x)
-			r.Problem = r.Problem || troubled(x)
-		}
-	}
-	r.hide(filter)
-	return r
-}
-
-// outside are the calls and handshakes that belong to no turn: set-up, mostly.
-func outside(list []emulator.Exchange, filter string) []row {
-	var rows []row
-	for _, x := range list {
-		if x.Turn == 0 {
-			rows = append(rows, alone(x, filter))
+		r := row{ID: "c-" + strconv.FormatInt(x.ID, 10), First: x.ID, Show: v.Show, opened: v.Opened}
+		if r.add(x); r.wanted(v) {
+			rows = append(rows, r)
+			outside++
 		}
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.First, b.First) })
-	return rows[max(0, len(rows)-shownOutside):]
+	return rows
 }
 
-func alone(x emulator.Exchange, filter string) row {
+func (p *Page) turn(t emulator.Turn, v *view) row {
 	r := row{
-		ID: "x-" + strconv.FormatInt(x.ID, 10), First: x.ID, Calls: []emulator.Exchange{x}, Problem: troubled(x),
-		Event: len(x.Events) > 0,
+		ID: "turn-" + strconv.FormatInt(t.ID, 10), First: t.Webhook, Show: v.Show, Turn: &t, Event: len(t.Events) > 0,
+		opened: v.Opened,
 	}
-	r.hide(filter)
+	for n, id := range t.Exchanges {
+		x, ok := p.e.Exchange(id)
+		if !ok {
+			continue
+		}
+		r.Problem = r.Problem || troubled(x)
+		if n > 0 && n < len(t.Exchanges)-shownCalls { // the webhook stays
+			r.More++
+			continue
+		}
+		r.add(x)
+	}
 	return r
 }
 
-func (r *row) hide(filter string) {
-	r.Hidden = filter == "problems" && !r.Problem || filter == "events" && !r.Event
+func (r *row) add(x emulator.Exchange) {
+	l := line{Exchange: x, Show: r.Show}
+	if r.opened != nil && r.opened.ID == x.ID {
+		l.Inside = r.opened
+	}
+	r.Calls = append(r.Calls, l)
+	r.Problem, r.Event = r.Problem || troubled(x), r.Event || len(x.Events) > 0
 }
 
+func (r *row) wanted(v *view) bool {
+	switch v.Show.Filter {
+	case "events":
+		return r.Event
+	case "problems":
+		return r.Problem
+	case "person":
+		return r.Turn != nil && r.Turn.PSID == v.Person.PSID && r.Turn.Page == v.Person.Page
+	}
+	return true
+}
+
+// troubled reports whether something about an exchange deserves a look.
 func troubled(x emulator.Exchange) bool {
 	if x.Error != nil || x.Failure != "" || x.Fault != "" || x.Done && x.Status >= 400 && x.Sign == "" {
 		return true
 	}
-	for _, f := range x.Rules {
-		if f.Level == "problem" {
-			return true
-		}
+	return slices.ContainsFunc(x.Rules, func(f emulator.Finding) bool { return f.Level == "problem" }) ||
+		slices.ContainsFunc(x.Problems, func(p emulator.Problem) bool { return !p.Tolerated })
+}
+
+// Tabs are the parts of the lower half, each with what there is in it.
+func (v *view) Tabs() []tab {
+	figures := map[string]string{"leads": number(len(v.Leads)), "unknown": number(len(v.State.Unknown))}
+	if v.Redone > 0 {
+		figures["replay"] = strconv.Itoa(percent(v.Redone, v.Fresh)) + " %"
 	}
-	return slices.ContainsFunc(x.Problems, func(p emulator.Problem) bool { return !p.Tolerated })
-}
-
-var funcs = template.FuncMap{
-	"ms":    func(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) + " ms" },
-	"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
-	"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"join":  func(list []string) string { return strings.Join(list, ", ") },
-	"bad":   troubled,
-	// outcome says in words how an exchange went, so that no state shows in colour alone.
-	"outcome": func(x emulator.Exchange) string {
-		switch {
-		case x.Skipped != "":
-			return "not sent: " + x.Skipped
-		case !x.Done:
-			return "waiting"
-		case x.Failure != "" && x.Status == 0:
-			return x.Failure
-		case x.Status == 0:
-			return "no answer"
-		}
-		return strconv.Itoa(x.Status) + " in " + strconv.FormatFloat(x.DurationMS, 'f', 0, 64) + " ms"
-	},
-	"money": func(values map[string]float64) string {
-		var parts []string
-		for _, currency := range slices.Sorted(maps.Keys(values)) {
-			parts = append(parts, strings.TrimSpace(fmt.Sprintf("%.2f %s", values[currency], currency)))
-		}
-		return strings.Join(parts, ", ")
-	},
-	"refusals": func(by map[string]int) string {
-		var parts []string
-		for _, why := range slices.Sorted(maps.Keys(by)) {
-			parts = append(parts, fmt.Sprintf("%s × %d", why, by[why]))
-		}
-		return strings.Join(parts, ", ")
-	},
-	"pretty":   pretty,
-	"postback": func(b emulator.Button, p emulator.Person) press { return press{b, p} },
-	"width":    func(percent int) int { return max(1, percent*2) },
-}
-
-// press is a button and who presses it.
-type press struct {
-	Button emulator.Button
-	Person emulator.Person
-}
-
-// bubbleView is a bubble and whose buttons it has.
-type bubbleView struct {
-	bubble
-	Owner emulator.Person
-}
-
-func bubbleID(b bubble) string { return "m-" + strconv.FormatInt(b.Message.Exchange, 10) }
-
-// Shown are the bubbles with their owner, for the templates.
-func (v *view) Shown() []bubbleView {
-	var list []bubbleView
-	for _, b := range v.Bubbles {
-		list = append(list, bubbleView{b, v.Person})
+	if r := v.State.Probe; r != nil && !r.OK {
+		figures["probe"] = "✗"
+	}
+	if v.Queue != nil {
+		figures["queue"] = number(int(v.Queue.Stats.Pending))
+	}
+	var list []tab
+	for _, t := range tabs {
+		list = append(list, tab{t, figures[t.Name], t.Name == v.Show.Tab, v.Show.With("tab", t.Name)})
 	}
 	return list
 }
+
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+var tabs = []choice{
+	{"counted", "Counted"}, {"leads", "Leads"}, {"queue", "Queue"}, {"replay", "Replay"}, {"setup", "Setup"},
+	{"probe", "Probe"}, {"unknown", "Unknown"},
+}
+
+type tab struct {
+	choice
+	Figure string
+	Open   bool
+	Href   string
+}
+
+// Filters are the choices of the timeline.
+func (v *view) Filters() []choice { return filters }
+
+// QueueAddress is a guess at where the bot shows its queue: the address that examples/bot uses.
+func (v *view) QueueAddress() string {
+	if v.Queue != nil {
+		return v.Queue.URL
+	}
+	return "http://127.0.0.1:8081/-/queue"
+}
+
+// Ads are the ads that somebody came through, to choose from.
+func (v *view) KnownAds() []string {
+	var list []string
+	for _, p := range v.State.People {
+		if p.Ad != "" {
+			list = append(list, p.Ad)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// faults are the kinds of fault, those that a bot meets most often first.
+func faults() []choice {
+	list := []choice{
+		{"throttle", "throttle: too many calls"}, {"unavailable", "unavailable: Meta is down"},
+		{"timeout", "timeout: no answer, but taken"}, {"reset", "reset: cut off, but taken"},
+		{"error 190/463", "error 190/463: the token has expired"}, {"error 10/2018278", "error 10/2018278: outside 24 hours"},
+		{"error 100/2804066", "error 100/2804066: name not allowed"},
+	}
+	for _, name := range emulator.FaultNames() {
+		if !slices.ContainsFunc(list, func(c choice) bool { return strings.HasPrefix(c.Name, name) }) {
+			list = append(list, choice{name, name})
+		}
+	}
+	return list
+}
+
+// Key is where Talks has a person.
+func (v *view) Key(p emulator.Person) [2]string { return [2]string{p.Page, p.PSID} }

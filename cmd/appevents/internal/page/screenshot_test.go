@@ -1,0 +1,106 @@
+//go:build browser
+
+package page_test
+
+import (
+	"bytes"
+	"cmp"
+	"flag"
+	"image"
+	"image/color"
+	"image/png"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
+)
+
+var (
+	screenshot = flag.String("screenshot", "", "where TestBrowserScreenshot puts the README's picture; empty = nowhere")
+	shots      = flag.String("shots", "", "a directory for pictures of other sizes and colours, to look at")
+)
+
+// apart is how far a colour is from those of a palette.
+func apart(palette color.Palette, c color.RGBA) float64 {
+	near := color.RGBAModel.Convert(palette.Convert(c)).(color.RGBA)
+	r, g, b := int(near.R)-int(c.R), int(near.G)-int(c.G), int(near.B)-int(c.B)
+	return float64(r*r + g*g + b*b)
+}
+
+// small encodes a picture with 256 of its colours, which a page hardly has more of.
+func small(t *testing.T, picture []byte) []byte {
+	t.Helper()
+	img, err := png.Decode(bytes.NewReader(picture))
+	require.NoError(t, err)
+	count := map[color.RGBA]int{}
+	at := func(x, y int) color.RGBA { return color.RGBAModel.Convert(img.At(x, y)).(color.RGBA) }
+	bounds := img.Bounds()
+	for y := range bounds.Dy() {
+		for x := range bounds.Dx() {
+			count[at(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.RGBA) int {
+		return cmp.Or(count[b]-count[a], int(a.R)-int(b.R), int(a.G)-int(b.G), int(a.B)-int(b.B))
+	})
+	var palette color.Palette // the most frequent ones, and then whatever differs most from those
+	for _, c := range colours[:min(len(colours), 96)] {
+		palette = append(palette, c)
+	}
+	for len(palette) < min(len(colours), 256) {
+		worst := slices.MaxFunc(colours, func(a, b color.RGBA) int {
+			return cmp.Compare(float64(count[a])*apart(palette, a), float64(count[b])*apart(palette, b))
+		})
+		palette = append(palette, worst)
+	}
+	index := map[color.RGBA]uint8{}
+	for _, c := range colours {
+		index[c] = uint8(palette.Index(c)) //nolint:gosec // below 256
+	}
+	out := image.NewPaletted(bounds, palette)
+	for y := range bounds.Dy() {
+		for x := range bounds.Dx() {
+			out.SetColorIndex(x, y, index[at(x, y)])
+		}
+	}
+	var b bytes.Buffer
+	require.NoError(t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, out))
+	return b.Bytes()
+}
+
+// TestBrowserScreenshot takes the README's picture when it is told where to put it, and otherwise that it could.
+func TestBrowserScreenshot(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, emulator.Config{})
+	s.clock.Store(time.Date(2026, 3, 2, 12, 4, 1, 0, time.UTC).UnixNano())
+	s.session()
+	b := openTab(t)
+	b.scheme("light")
+	b.open(s.url + "/")
+	b.until("document.querySelectorAll('#rows > .turn').length >= 7")
+	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	require.NoError(t, err)
+	picture = small(t, picture)
+	require.Less(t, len(picture), 200_000, "the README's picture is too large")
+	if *screenshot != "" {
+		require.NoError(t, os.WriteFile(*screenshot, picture, 0o600))
+	}
+	if dir := *shots; dir != "" {
+		for name, width := range map[string]int64{"320": 320, "900": 900, "1280": 1280, "1440": 1440} {
+			for _, scheme := range []string{"light", "dark"} {
+				b.scheme(scheme)
+				b.do(chromedp.EmulateViewport(width, 800))
+				picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(filepath.Join(dir, name+"-"+scheme+".png"), picture, 0o600))
+			}
+		}
+	}
+}
