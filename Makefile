@@ -22,7 +22,7 @@ export GOWORK := off
 # Recipes share the machine, the build cache and api/public.txt; the go command is parallel enough by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help demo demo-postgres install test test-browser test-postgres faults-postgres test-race cover bench \
+.PHONY: help demo demo-postgres install test test-browser screenshot test-postgres faults-postgres test-race cover bench \
 	bench-delivery bench-postgres growth-postgres performance soak flaky-table fuzz fmt tidy vet lint vuln api \
 	verify release-check ci no-race
 
@@ -59,14 +59,19 @@ faults-postgres: ## Run what can go wrong with Postgres: crashes, failover, lost
 test-race: ## Run every module's tests under the race detector (needs a C compiler)
 	$(call each,go test -race ./...)
 
-BROWSER := chromium-headless-shell
+BROWSER ?= chromium-headless-shell
+BROWSER_TEST := go test -count=1 -tags=browser
 
-test-browser: ## Use the emulator's page in Debian's chromium-headless-shell, where it is installed
+test-browser: ## Use the emulator's page in a browser: Debian's chromium-headless-shell, or BROWSER
 	@if command -v $(BROWSER) >/dev/null; then \
-		cd cmd/appevents && go test -count=1 -tags=browser -run=Browser ./internal/page; \
+		cd cmd/appevents && $(BROWSER_TEST) -run=Browser ./internal/page -args -browser=$(BROWSER); \
 	else \
 		echo 'NOT RUN: test-browser. It needs $(BROWSER), and there is none.'; \
 	fi
+
+screenshot: ## Take the README's picture of the emulator's page, docs/emulator.png, with that browser
+	cd cmd/appevents && $(BROWSER_TEST) -run=BrowserScreenshot ./internal/page -args -browser=$(BROWSER) \
+		-screenshot="$(CURDIR)/docs/emulator.png"
 
 cover: ## Show the coverage of every module, leaving a cover.out in each
 	$(call each,go test -coverprofile=cover.out ./...)
@@ -107,6 +112,11 @@ soak: ## Run the proofs about hostile peers and durable delivery in their large 
 	cd delivery/boltqueue && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/natsqueue && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/pgqueue && go test -count=1 -timeout=2h -v . -soak
+	@if command -v $(BROWSER) >/dev/null; then \
+		cd cmd/appevents && $(BROWSER_TEST) -v -run=BrowserMemory ./internal/page -args -browser=$(BROWSER) -soak; \
+	else \
+		echo 'NOT RUN: the memory of the page. It needs $(BROWSER), and there is none.'; \
+	fi
 
 # In virtual time, so that it says the same on any machine. docs/delivery.md holds what it printed.
 flaky-table: ## Print what a flaky Graph costs durable delivery, which takes some minutes
@@ -188,5 +198,5 @@ no-race:
 
 # A count of runs: up to Go 1.26 the end of a duration can be mistaken for a failure (https://go.dev/issue/75804).
 ci: FUZZTIME := 10000x
-ci: test demo demo-postgres vet verify lint vuln release-check $(RACE) fuzz ## Run every check there is, as .ci/run does
+ci: test test-browser demo demo-postgres vet verify lint vuln release-check $(RACE) fuzz ## Run every check there is, as .ci/run does
 	@echo 'ci: passed: $^'

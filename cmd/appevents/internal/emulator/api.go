@@ -174,6 +174,11 @@ func decodeBody(r *http.Request, v any) error {
 // decodeForm reads a form into a struct through JSON: numbers and truth values are recognised by what they look like
 // where the names want them.
 func decodeForm(form url.Values, v any) error {
+	if pressed, err := url.ParseQuery(form.Get("press")); err == nil { // a button with several fields
+		for name, values := range pressed {
+			form[name] = values
+		}
+	}
 	object := map[string]any{}
 	for name, values := range form {
 		s := values[0]
@@ -187,7 +192,7 @@ func decodeForm(form url.Values, v any) error {
 			}
 		case "clear", "reset", "standby", "instagram", "remove":
 			object[name] = s != "" && s != "0" && s != "false"
-		case "show":
+		case "show", "press":
 			delete(object, name) // the page's own
 		}
 	}

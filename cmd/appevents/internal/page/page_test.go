@@ -106,7 +106,7 @@ func TestThePageHasWhatItNeedsWithoutJavaScript(t *testing.T) {
 		require.Contains(t, csp, part)
 	}
 	require.Equal(t, 1, strings.Count(body, "<h1"))
-	for _, part := range []string{"hello there", "Outfits?", `value="OUT"`, "Kim Berg", "Lee Park", `role="log"`,
+	for _, part := range []string{"hello there", "Outfits?", `payload=OUT`, "Kim Berg", "Lee Park", `role="log"`,
 		`aria-live="polite"`, "Turn 1", "<main>", "<header>", `class="skip"`, "What Meta would count", "Funnel",
 		"Deliver again", "Let 25 hours pass"} {
 		require.Contains(t, body, part)

@@ -126,8 +126,9 @@ func (s *shop) reply(to, text, payload string) {
 		s.send(to, map[string]any{"text": "Thanks! Is it for a company? Leave us a number and we call you."})
 	case payload == "FILL":
 		s.log(to, map[string]any{"_eventName": "fb_mobile_search"})
-		s.send(to, map[string]any{"text": "One moment."})
-		s.send(to, map[string]any{"text": "Here is what we found."})
+		for n := range 8 {
+			s.send(to, map[string]any{"text": fmt.Sprintf("Mug %d: stoneware, 350 ml, dishwasher-safe.", n)})
+		}
 	case strings.HasPrefix(text, "+1"):
 		s.tick(5)
 		s.log(to, map[string]any{"_eventName": "lead_submitted"})
@@ -211,7 +212,7 @@ func (s *shop) session() {
 	s.still.Store(true)
 }
 
-// fill adds a turn of four exchanges: a webhook, an event and two messages.
+// fill adds a turn of ten exchanges: a webhook, an event and eight messages.
 func (s *shop) fill() {
 	s.t.Helper()
 	s.act(emulator.Trigger{Field: "messaging_postbacks", Title: "Fill", Payload: "FILL", PSID: kim})

@@ -12,10 +12,11 @@ import (
 
 // The page shows the end of long lists; the API has the rest. They bound what a browser has to lay out.
 const (
-	shownTurns    = 100
+	shownTurns    = 60
 	shownCalls    = 25 // of one turn
-	shownMessages = 100
-	shownOutside  = 30
+	shownInAll    = 200
+	shownMessages = 60
+	shownOutside  = 20
 )
 
 // view is what the templates show to one reader.
@@ -166,13 +167,15 @@ func (p *Page) timeline(v *view, changed []emulator.Exchange) []row {
 	for _, x := range changed {
 		touched[x.Turn] = true
 	}
+	calls := 0
 	for _, t := range slices.Backward(p.e.Turns(limit)) {
 		if changed == nil || touched[t.ID] {
 			if r := p.turn(t, v); r.wanted(v) {
 				rows = append(rows, r)
+				calls += len(r.Calls)
 			}
 		}
-		if len(rows) == shownTurns {
+		if len(rows) == shownTurns || calls >= shownInAll {
 			break
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,18 +33,20 @@ var funcs = template.FuncMap{
 	"fate":     fate,
 	"codename": codeName,
 	"plural":   plural,
-	"press":    func(b emulator.Button, p emulator.Person, q query) press { return press{b, p, q} },
+	"press":    press,
 	"deed": func(words, field, payload string, p emulator.Person, q query) deed {
 		return deed{words, field, payload, p, q}
 	},
 	"width": func(percent int) int { return max(2, percent*2) },
 }
 
-// press is a button of a message or menu, who presses it, and what the page shows.
-type press struct {
-	Button emulator.Button
-	Person emulator.Person
-	Show   query
+// press is what the form of a button says: several fields in one, as a button has one value.
+func press(b emulator.Button) string {
+	fields := url.Values{"field": {"messaging_postbacks"}, "title": {b.Title}, "payload": {b.Payload}}
+	if b.Type == "quick_reply" {
+		fields = url.Values{"field": {"messages/quick_reply"}, "text": {b.Title}, "payload": {b.Payload}}
+	}
+	return fields.Encode()
 }
 
 // deed is something that a person can do at one press.

@@ -2,7 +2,8 @@
 // Swaps fragments by id, posts forms without leaving the page, and listens to a few keys. The page works without it.
 const $ = (id) => document.getElementById(id);
 const root = document.documentElement;
-const most = { log: 200, rows: 130 }; // what the lists hold, so that a long session stays quick
+const most = { log: 120, rows: 80 }; // what the lists hold, so that a long session stays quick
+const mostCalls = 250;
 const state = { paused: false, held: [], stale: false, tab: "counted", filter: "", rev: document.body.dataset.rev };
 const later = new Map(); // panels that hold what somebody is typing wait until they are done
 root.classList.add("js");
@@ -38,7 +39,11 @@ function insert(list, now) {
   if (before) before.after(now);
   else list.prepend(now);
   list.querySelector(":scope > .empty")?.remove();
-  while (list.childElementCount > most[list.id]) list.firstElementChild.remove();
+  let calls = list.querySelectorAll(".call").length;
+  while (list.childElementCount > most[list.id] || calls > mostCalls) {
+    calls -= list.firstElementChild.querySelectorAll(".call").length;
+    list.firstElementChild.remove();
+  }
 }
 
 function swap(f) {
@@ -99,7 +104,7 @@ document.addEventListener("submit", async (e) => {
   const form = e.target;
   if (form.method !== "post") return;
   e.preventDefault();
-  const values = new URLSearchParams(new FormData(form));
+  const values = new URLSearchParams(new FormData(form, e.submitter));
   const action = form.getAttribute("action");
   if (form.matches(".compose")) form.elements.text.value = "";
   closeMenus(form.closest(".menu"));
@@ -217,7 +222,8 @@ $("keys").addEventListener("click", () => $("help").showModal());
 
 const keys = {
   "?": () => $("help").showModal(),
-  m: () => setTimeout(() => $("text").focus()), // after the key, which is not part of the message
+  // When the key goes up: it is not part of the message.
+  m: () => document.addEventListener("keyup", () => $("text").focus(), { once: true }),
   a: () => $("again")?.requestSubmit(),
   c: () => $("log").focus(),
   t: () => $("rows").focus(),
