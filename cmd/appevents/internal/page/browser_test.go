@@ -473,8 +473,8 @@ func TestBrowserLongSession(t *testing.T) {
 	b.open(s.url + "/")
 	bounded := func() {
 		t.Helper()
-		require.LessOrEqual(t, eval[int](b, "document.getElementById('rows').childElementCount"), 80)
-		require.LessOrEqual(t, eval[int](b, "document.getElementById('log').childElementCount"), 120)
+		require.LessOrEqual(t, eval[int](b, "document.getElementById('rows').childElementCount"), 70)
+		require.LessOrEqual(t, eval[int](b, "document.getElementById('log').childElementCount"), 100)
 		require.Less(t, eval[int](b, "document.querySelectorAll('*').length"), 4_000)
 	}
 	bounded()

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/heapprofiler"
@@ -60,7 +61,7 @@ func TestBrowserMemory(t *testing.T) { //nolint:paralleltest // measures
 		data, err := os.ReadFile(addr)
 		base = "http://" + strings.TrimSpace(string(data))
 		return err == nil
-	}, patience, 1e7)
+	}, patience, 10*time.Millisecond)
 
 	b := openTab(t)
 	b.open(base + "/")
@@ -79,19 +80,25 @@ func TestBrowserMemory(t *testing.T) { //nolint:paralleltest // measures
 	require.NoError(t, json.Unmarshal([]byte(body), &state))
 	require.GreaterOrEqual(t, state.Exchanges, 10_000)
 
-	_, err = chromedp.Call(b.ctx, heapprofiler.CollectGarbage, cdp.Empty{}) // the browser's own time for it is later
-	require.NoError(t, err)
-	info, err := chromedp.CallBrowser(b.ctx, systeminfo.GetProcessInfo, cdp.Empty{})
-	require.NoError(t, err)
-	page := 0
-	for _, p := range info.ProcessInfo {
-		if p.Type == "renderer" {
-			page = max(page, kilobytes(t, p.ID, "Pss")) // the other one is the empty tab that keeps the browser open
+	page, server := 0, 0
+	measure := func() bool {
+		_, err = chromedp.Call(b.ctx, heapprofiler.CollectGarbage, cdp.Empty{})
+		require.NoError(t, err)
+		info, err := chromedp.CallBrowser(b.ctx, systeminfo.GetProcessInfo, cdp.Empty{})
+		require.NoError(t, err)
+		page = 0
+		for _, p := range info.ProcessInfo {
+			if p.Type == "renderer" {
+				page = max(page, kilobytes(t, p.ID, "Pss")) // the other one is the empty tab that keeps the browser open
+			}
 		}
+		server = kilobytes(t, int64(emulate.Process.Pid), "Rss")
+		return (server+page)>>10 < 150
 	}
-	server := kilobytes(t, int64(emulate.Process.Pid), "Rss")
+	measure()
 	t.Logf("10,000 exchanges: the emulator has %d MB resident, the page %d MB", server>>10, page>>10)
-	require.Less(t, (server+page)>>10, 150)
+	require.Eventually(t, measure, patience, time.Second, "the browser does not give back what it does not use")
+	t.Logf("a little later: %d MB and %d MB", server>>10, page>>10)
 }
 
 // kilobytes is a figure of a process's memory: Rss is all of it; Pss has of what it shares with others its part only.

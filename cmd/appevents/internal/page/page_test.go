@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -62,6 +63,8 @@ func botSends(t *testing.T, e *emulator.Emulator, url string, message string) {
 	require.Equal(t, 200, resp.StatusCode)
 }
 
+func escape(s string) string { return url.QueryEscape(s) }
+
 func TestTextStaysText(t *testing.T) {
 	t.Parallel()
 	e, url := start(t)
@@ -77,6 +80,11 @@ func TestTextStaysText(t *testing.T) {
 	botSends(t, e, url, `{"attachment":{"type":"template","payload":{"template_type":"generic","elements":[{"title":`+
 		string(text)+`,"image_url":`+link+`,"buttons":[{"type":"web_url","title":`+string(text)+`,"url":`+link+
 		`},{"type":"postback","title":"x","payload":`+string(text)+`}]}]}}}`)
+	form := "event=CUSTOM_APP_EVENTS&page_scoped_user_id=" + kim + "&custom_events=" + escape(`[{"_eventName":`+string(text)+`}]`)
+	resp, err := http.DefaultTransport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodPost,
+		url+"/v26.0/1517776481860111/activities?"+form, nil))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
 	botSends(t, e, url, `{"attachment":{"type":"image","payload":{"url":"https://evil.example/1.png"}}}`)
 
 	_, body := get(t, url+"/")
@@ -112,6 +120,8 @@ func TestThePageHasWhatItNeedsWithoutJavaScript(t *testing.T) {
 		require.Contains(t, body, part)
 	}
 	require.NotContains(t, body, "style=", "the policy would forbid it")
+	require.Equal(t, "DENY", resp.Header.Get("X-Frame-Options"))
+	require.Equal(t, "same-origin", resp.Header.Get("Referrer-Policy"), "plain forms need their Origin")
 	for name, value := range map[string]string{"token": e.Credentials().PageAccessToken, "secret": e.Credentials().AppSecret,
 		"verify token": e.Credentials().VerifyToken} {
 		require.NotContains(t, body, value, name)
@@ -155,6 +165,113 @@ func TestAFormWithoutJavaScriptComesBackToThePage(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, resp.StatusCode, "%s: %s", path, answer)
 		require.Regexp(t, `^/(\?person=\d+)?$`, resp.Header.Get("Location"))
 	}
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// What was shown stays, and a mistake is said on the page, once.
+func TestAFormKeepsWhatWasShown(t *testing.T) {
+	t.Parallel()
+	_, base := start(t)
+	post := func(path string, form url.Values) string {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, base+"/-/api/"+path,
+			strings.NewReader(form.Encode()))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Accept", "text/html")
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusSeeOther, resp.StatusCode)
+		return resp.Header.Get("Location")
+	}
+	show := url.Values{"show": {"filter=events&tab=leads&person=" + lee + "&evil=//evil.example&call=1"}}
+	require.Equal(t, "/?filter=events&person="+lee+"&tab=leads", post("faults", url.Values{"fault": {"throttle"}, "show": show["show"]}))
+	require.Equal(t, "/", post("probe", url.Values{"show": {"%zz"}}))
+	require.Equal(t, "/?person="+lee, post("trigger", url.Values{
+		"press": {"field=messages%2Fquick_reply&text=Yes&payload=YES"}, "psid": {lee},
+	}))
+	_, body := get(t, base+"/?person="+lee)
+	require.Contains(t, body, `<p class="text">Yes</p>`)
+
+	require.Equal(t, "/", post("faults", url.Values{"fault": {"<b>none</b>"}}))
+	_, body = get(t, base+"/")
+	require.Regexp(t, `id="said" role="status">✗ fault must be one of`, body)
+	_, body = get(t, base+"/")
+	require.Contains(t, body, `id="said" role="status"></p>`)
+	_, body = get(t, base+"/?tab=nothing&filter=%3Cscript%3E&person=x&call=-1")
+	require.Contains(t, body, `data-tab="counted" aria-current="true"`)
+}
+
+func TestFiltersAndTabsWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, emulator.Config{})
+	s.session() // turns 1 and 2 are Lee's; 2, 4, 5, 6 and 7 have events, 6 and 7 problems
+	for filter, want := range map[string][]string{
+		"": {"1", "2", "3", "4", "5", "6", "7"}, "events": {"2", "4", "5", "6", "7"}, "problems": {"6", "7"},
+		"person": {"3", "4", "5", "6", "7"},
+	} {
+		_, body := get(t, s.url+"/?filter="+filter+"&person="+kim)
+		var got []string
+		for _, m := range regexp.MustCompile(`id="turn-(\d+)"`).FindAllStringSubmatch(body, -1) {
+			got = append(got, m[1])
+		}
+		require.Equal(t, want, got, filter)
+	}
+	for tab, want := range map[string]string{
+		"counted": "Consent withheld", "leads": "Became a lead", "queue": "appevents queue stats",
+		"replay": "logged again: Meta counts it twice", "setup": "Webhook fields", "probe": "Probe the bot",
+		"unknown": "Every path that the bot asked for is emulated",
+	} {
+		_, body := get(t, s.url+"/?tab="+tab)
+		for _, other := range []string{"counted", "leads", "queue", "replay", "setup", "probe", "unknown"} {
+			_, panel, _ := strings.Cut(body, `<div id="tab-`+other+`"`)
+			require.Equal(t, other != tab, strings.HasPrefix(panel, " hidden"), "%s in %s", other, tab)
+			if other == tab {
+				require.Contains(t, panel, want)
+			}
+		}
+	}
+	_, body := get(t, s.url+"/")
+	for _, part := range []string{
+		"<b>5 events</b> from 2 people, worth <b>110.44 USD</b>", "✗ 1 refused", "✗ 1 counted twice", "logged <b>Purchase</b>",
+		"55.22 USD · counted twice", "24-hour window", "refused 2500", `<td>1</td><td>50 %</td>`, "delivered again",
+	} {
+		require.Contains(t, body, part)
+	}
+}
+
+// A page of an earlier process, and one that missed something, is drawn anew; one that did not gets what changed.
+func TestTheStreamResumes(t *testing.T) {
+	t.Parallel()
+	e, base := start(t)
+	x, err := e.Say(t.Context(), emulator.Say{Text: "one"})
+	require.NoError(t, err)
+	_, err = e.Say(t.Context(), emulator.Say{Text: "two"})
+	require.NoError(t, err)
+	_, body := get(t, base+"/")
+	boot := regexp.MustCompile(`data-boot="(\w+)"`).FindStringSubmatch(body)[1]
+	first := func(query string) string {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, base+"/-/events?as=html&"+query, nil)
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		lines := bufio.NewScanner(resp.Body)
+		for lines.Scan() {
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				var f struct{ ID, Mode string }
+				require.NoError(t, json.Unmarshal([]byte(data), &f))
+				return f.ID + " " + f.Mode
+			}
+		}
+		return ""
+	}
+	after := "&after=" + itoa(x.Rev)
+	require.Equal(t, "m-2 upsert", first("boot="+boot+after))
+	require.Equal(t, "log inner", first("boot=earlier"+after))
+	require.Equal(t, "log inner", first("boot="+boot+"&after=1000000"))
+	require.Equal(t, "log inner", first("boot="+boot))
+	e.Reset()
+	require.Equal(t, "log inner", first("boot="+boot+after))
 }
 
 func TestTheStreamSendsWhatChanged(t *testing.T) {

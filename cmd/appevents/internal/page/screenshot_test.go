@@ -27,11 +27,10 @@ var (
 	shots      = flag.String("shots", "", "a directory for pictures of other sizes and colours, to look at")
 )
 
-// apart is how far a colour is from those of a palette.
-func apart(palette color.Palette, c color.RGBA) float64 {
-	near := color.RGBAModel.Convert(palette.Convert(c)).(color.RGBA)
-	r, g, b := int(near.R)-int(c.R), int(near.G)-int(c.G), int(near.B)-int(c.B)
-	return float64(r*r + g*g + b*b)
+// apart is how far two colours are from each other.
+func apart(a, b color.RGBA) int {
+	red, green, blue := int(a.R)-int(b.R), int(a.G)-int(b.G), int(a.B)-int(b.B)
+	return red*red + green*green + blue*blue
 }
 
 // small encodes a picture with 256 of its colours, which a page hardly has more of.
@@ -50,15 +49,24 @@ func small(t *testing.T, picture []byte) []byte {
 	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.RGBA) int {
 		return cmp.Or(count[b]-count[a], int(a.R)-int(b.R), int(a.G)-int(b.G), int(a.B)-int(b.B))
 	})
-	var palette color.Palette // the most frequent ones, and then whatever differs most from those
-	for _, c := range colours[:min(len(colours), 96)] {
-		palette = append(palette, c)
-	}
+	// The most frequent ones, and then whatever differs most from those.
+	var palette color.Palette
+	away := make([]int, len(colours))
 	for len(palette) < min(len(colours), 256) {
-		worst := slices.MaxFunc(colours, func(a, b color.RGBA) int {
-			return cmp.Compare(float64(count[a])*apart(palette, a), float64(count[b])*apart(palette, b))
-		})
-		palette = append(palette, worst)
+		n := len(palette)
+		if n >= 96 {
+			for m, c := range colours {
+				if away[m]*count[c] > away[n]*count[colours[n]] {
+					n = m
+				}
+			}
+		}
+		palette = append(palette, colours[n])
+		for m, c := range colours {
+			if d := apart(c, colours[n]); len(palette) == 1 || d < away[m] {
+				away[m] = d
+			}
+		}
 	}
 	index := map[color.RGBA]uint8{}
 	for _, c := range colours {

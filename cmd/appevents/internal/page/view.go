@@ -12,10 +12,10 @@ import (
 
 // The page shows the end of long lists; the API has the rest. They bound what a browser has to lay out.
 const (
-	shownTurns    = 60
+	shownTurns    = 50
 	shownCalls    = 25 // of one turn
-	shownInAll    = 200
-	shownMessages = 60
+	shownInAll    = 150
+	shownMessages = 50
 	shownOutside  = 20
 )
 

@@ -2,8 +2,8 @@
 // Swaps fragments by id, posts forms without leaving the page, and listens to a few keys. The page works without it.
 const $ = (id) => document.getElementById(id);
 const root = document.documentElement;
-const most = { log: 120, rows: 80 }; // what the lists hold, so that a long session stays quick
-const mostCalls = 250;
+const most = { log: 80, rows: 60 }; // what the lists hold, so that a long session stays quick
+const mostCalls = 180;
 const state = { paused: false, held: [], stale: false, tab: "counted", filter: "", rev: document.body.dataset.rev };
 const later = new Map(); // panels that hold what somebody is typing wait until they are done
 root.classList.add("js");
