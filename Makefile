@@ -60,7 +60,7 @@ test-race: ## Run every module's tests under the race detector (needs a C compil
 	$(call each,go test -race ./...)
 
 BROWSER ?= chromium-headless-shell
-BROWSER_TEST := go test -count=1 -tags=browser
+BROWSER_TEST := go test -count=1 -timeout=1h -tags=browser
 
 test-browser: ## Use the emulator's page in a browser: Debian's chromium-headless-shell, or BROWSER
 	@if command -v $(BROWSER) >/dev/null; then \

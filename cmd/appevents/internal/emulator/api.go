@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -175,9 +176,7 @@ func decodeBody(r *http.Request, v any) error {
 // where the names want them.
 func decodeForm(form url.Values, v any) error {
 	if pressed, err := url.ParseQuery(form.Get("press")); err == nil { // a button with several fields
-		for name, values := range pressed {
-			form[name] = values
-		}
+		maps.Copy(form, pressed)
 	}
 	object := map[string]any{}
 	for name, values := range form {

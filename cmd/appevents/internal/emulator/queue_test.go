@@ -53,7 +53,9 @@ func TestAskQueue(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var out struct{ Error struct{ Field, Message string } }
+			var out struct {
+				Error struct{ Field, Message string }
+			}
 			require.Equal(t, 400, r.post("/-/api/queue", map[string]string{"url": address}, &out))
 			require.Equal(t, "url", out.Error.Field)
 			require.NotContains(t, out.Error.Message, "canary")

@@ -29,7 +29,7 @@ var (
 )
 
 // patience is how long one test may take. No test waits for it: it only ends one that hangs.
-const patience = 5 * time.Minute
+const patience = 15 * time.Minute
 
 var browser context.Context
 
@@ -38,14 +38,16 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox,
 		chromedp.ExecPath(*program), chromedp.WSURLReadTimeout(time.Minute))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	browser, _ = chromedp.NewContext(ctx)
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, stop := chromedp.NewContext(allocator)
+	browser = ctx
 	if err := chromedp.Do(browser); err != nil {
 		fmt.Fprintln(os.Stderr, "the browser does not start:", err)
 		os.Exit(1)
 	}
 	code := m.Run()
 	_ = chromedp.Cancel(browser)
+	stop()
 	cancel()
 	os.Exit(code)
 }

@@ -20,7 +20,7 @@ type facts struct {
 	Ads     []ad
 	Funnel  []step
 	Found   []found
-	Agains  []again
+	Repeats []again
 	Redone  int // webhooks that were delivered again, of Fresh
 	Fresh   int
 	Fields  []field
@@ -75,9 +75,9 @@ type field struct {
 
 // The page shows the end of long lists; the API has the rest.
 const (
-	shownLeads  = 100
-	shownAgains = 50
-	shownFound  = 50
+	shownLeads   = 100
+	shownRepeats = 50
+	shownFound   = 50
 )
 
 func (p *Page) facts() *facts {
@@ -216,7 +216,7 @@ func (f *facts) repeated(turns []emulator.Turn) {
 		default:
 			one.Verdict = "logged now for the first time"
 		}
-		f.Agains = append(f.Agains, one)
+		f.Repeats = append(f.Repeats, one)
 	}
-	f.Agains = f.Agains[max(0, len(f.Agains)-shownAgains):]
+	f.Repeats = f.Repeats[max(0, len(f.Repeats)-shownRepeats):]
 }

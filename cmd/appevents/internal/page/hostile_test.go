@@ -97,7 +97,7 @@ func TestHostileTextsStayText(t *testing.T) {
 	require.Greater(t, len(want), 3000)
 	for _, text := range hostileTexts {
 		body := written(t, e, text)
-		require.True(t, want == skeleton(body), "%q makes elements", text)
+		require.Equal(t, want, skeleton(body), "%q makes elements", text)
 		require.NotContains(t, body, e.Credentials().PageAccessToken)
 		require.NotContains(t, body, e.Credentials().AppSecret)
 	}
@@ -113,7 +113,7 @@ func FuzzTextsStayText(f *testing.F) {
 		if len(text) > 60 || !utf8.ValidString(text) || strings.TrimSpace(text) == "" {
 			t.Skip() // other rules
 		}
-		require.True(t, want == skeleton(written(t, e, text)), "it makes elements")
+		require.Equal(t, want, skeleton(written(t, e, text)))
 	})
 }
 

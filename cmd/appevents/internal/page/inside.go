@@ -121,13 +121,15 @@ func explain(x emulator.Exchange) []explanation {
 var rules = map[string]string{
 	"S1": "Meta delivers a webhook again when it is unsure of the answer. Log an event once for each webhook: remember " +
 		"its message ID for an hour or more.",
-	"S2":  "The same thing on two edges is two things in the reports. Choose one edge.",
-	"S3":  "A lead that nobody qualified makes the cost per lead look better than it is, and trains ads on the wrong people.",
-	"S4":  "An event for somebody Meta does not know on this Page cannot be matched to an ad.",
-	"S5":  "The time decides which day and which ad an event is counted for.",
-	"S6":  "Meta logs these names by itself; the figures double.",
-	"S7":  "A sum over several currencies means nothing until it is converted.",
-	"S8":  "Meta repeats a webhook that is not answered with 200 within 5 seconds, and unsubscribes a bot that keeps failing.",
+	"S2": "The same thing on two edges is two things in the reports. Choose one edge.",
+	"S3": "A lead that nobody qualified makes the cost per lead look better than it is, and trains ads on the " +
+		"wrong people.",
+	"S4": "An event for somebody Meta does not know on this Page cannot be matched to an ad.",
+	"S5": "The time decides which day and which ad an event is counted for.",
+	"S6": "Meta logs these names by itself; the figures double.",
+	"S7": "A sum over several currencies means nothing until it is converted.",
+	"S8": "Meta repeats a webhook that is not answered with 200 within 5 seconds, and unsubscribes a bot that " +
+		"keeps failing.",
 	"S9":  "Anybody who knows the address can make up conversations, orders and leads.",
 	"S10": "Calls during a pause make the pause longer.",
 	"S11": "Addresses end up in logs, and with them the token.",

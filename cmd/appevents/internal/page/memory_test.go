@@ -54,7 +54,7 @@ func TestBrowserMemory(t *testing.T) { //nolint:paralleltest // measures
 	ctx, cancel := context.WithCancel(t.Context())
 	emulate := exec.CommandContext(ctx, binary, "emulate", "--addr", "127.0.0.1:0", "--addr-file", addr, "--max", "10000",
 		"--bot", bot.URL+"/webhook", "--quiet")
-	emulate.Env = append(os.Environ(), "PAGE_ACCESS_TOKEN="+token) //nolint:forbidigo // a child's
+	emulate.Env = append(os.Environ(), "PAGE_ACCESS_TOKEN="+token)
 	require.NoError(t, emulate.Start())
 	defer func() { cancel(); _ = emulate.Wait() }()
 	require.Eventually(t, func() bool {

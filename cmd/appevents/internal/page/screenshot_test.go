@@ -70,7 +70,7 @@ func small(t *testing.T, picture []byte) []byte {
 	}
 	index := map[color.RGBA]uint8{}
 	for _, c := range colours {
-		index[c] = uint8(palette.Index(c)) //nolint:gosec // below 256
+		index[c] = uint8(palette.Index(c))
 	}
 	out := image.NewPaletted(bounds, palette)
 	for y := range bounds.Dy() {
