@@ -38,6 +38,7 @@ func (p *Page) serveStream(w http.ResponseWriter, r *http.Request) {
 		} else if list == nil {
 			list = []emulator.Exchange{}
 		}
+		current := len(sent) == 0 && !whole && at == rev // the page was rendered just now
 		v := p.view(q, list)
 		out := p.changed(v, whole)
 		for _, name := range panels {
@@ -46,6 +47,9 @@ func (p *Page) serveStream(w http.ResponseWriter, r *http.Request) {
 			_, _ = h.Write([]byte(html))
 			if sum := h.Sum64(); sent[name] != sum {
 				sent[name] = sum
+				if current {
+					continue
+				}
 				out = append(out, fragment{ID: name, Mode: "replace", HTML: html})
 			}
 		}
