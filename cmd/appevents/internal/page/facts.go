@@ -23,7 +23,6 @@ type facts struct {
 	Repeats []again
 	Redone  int // webhooks that were delivered again, of Fresh
 	Fresh   int
-	Fields  []field
 	Queue   *emulator.QueueReport
 	Faults  []choice
 }
@@ -67,12 +66,6 @@ type again struct {
 	Bad     bool
 }
 
-// field is a webhook field and who subscribed to it.
-type field struct {
-	Name              string
-	App, Page, Arrive bool
-}
-
 // The page shows the end of long lists; the API has the rest.
 const (
 	shownLeads   = 100
@@ -98,7 +91,6 @@ func (p *Page) collect(rev int64) *facts {
 	f.count(p.e)
 	f.leads(p.e)
 	f.judge()
-	f.subscriptions()
 	f.repeated(p.e.Turns(0))
 	return f
 }
@@ -175,19 +167,6 @@ func (f *facts) judge() {
 		return int(b.Exchange - a.Exchange)
 	})
 	f.Found = f.Found[:min(len(f.Found), shownFound)]
-}
-
-// subscriptions puts the app's fields beside the Page's: only what both have arrives.
-func (f *facts) subscriptions() {
-	app, page := f.State.Subscribed, f.Page.Subscribed
-	names := append([]string{"messages", "messaging_postbacks", "messaging_referrals", "messaging_optins"}, app...)
-	names = append(names, page...)
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
-		one := field{Name: name, App: slices.Contains(app, name), Page: slices.Contains(page, name)}
-		one.Arrive = (one.App || len(app) == 0) && (one.Page || len(page) == 0)
-		f.Fields = append(f.Fields, one)
-	}
 }
 
 // repeated compares what the bot logged for a webhook with what it logs when the same one comes again.

@@ -202,6 +202,39 @@ func TestAFormKeepsWhatWasShown(t *testing.T) {
 	require.Contains(t, body, `data-tab="counted" aria-current="true"`)
 }
 
+// What the token may do can be switched, and what arrives follows the subscriptions.
+func TestSetup(t *testing.T) {
+	t.Parallel()
+	e, base := start(t)
+	_, body := get(t, base+"/?tab=setup")
+	require.Contains(t, body, `<button form="grants" name="deny" value="page_events"`)
+	require.NoError(t, e.SetGrants(emulator.Grants{Deny: "page_events", Token: "expired"}))
+	_, body = get(t, base+"/?tab=setup")
+	require.Contains(t, body, `<button form="grants" name="allow" value="page_events"`)
+	require.Contains(t, body, "✗ expired")
+	require.Contains(t, body, "The bot has subscribed to nothing yet")
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, base+"/-/api/grants",
+		strings.NewReader("allow=page_events&token=valid&show=tab%3Dsetup"))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "text/html")
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, "/?tab=setup", resp.Header.Get("Location"))
+	_, body = get(t, base+"/?tab=setup")
+	require.Contains(t, body, "✓ valid")
+
+	req = httptest.NewRequestWithContext(t.Context(), http.MethodPost,
+		base+"/v26.0/me/subscribed_apps?subscribed_fields=messages", nil)
+	req.Header.Set("Authorization", "Bearer "+e.Credentials().PageAccessToken)
+	resp, err = http.DefaultTransport.RoundTrip(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	_, body = get(t, base+"/?tab=setup")
+	require.Regexp(t, `messages</th><td>no</td><td>yes</td><td><b class="ok">✓ yes`, body)
+	require.Regexp(t, `messaging_postbacks</th><td>no</td><td>no</td><td><b class="bad">✗ no`, body)
+}
+
 func TestFiltersAndTabsWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	s := openShop(t, emulator.Config{})

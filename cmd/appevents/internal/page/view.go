@@ -24,6 +24,7 @@ type view struct {
 	*facts
 	Show     query
 	Boot     string
+	Page     emulator.PageState // the person's
 	Notice   string
 	Person   emulator.Person // whose conversation is open
 	Last     int64           // the last webhook of the person, to deliver again
@@ -80,10 +81,15 @@ var filters = []choice{
 // part of.
 func (p *Page) view(q query, changed []emulator.Exchange) *view {
 	f := p.facts()
-	v := &view{facts: f, Boot: p.boot}
+	v := &view{facts: f, Boot: p.boot, Page: f.Page}
 	for n, someone := range f.State.People {
 		if n == 0 || someone.PSID == q.Person {
 			v.Person = someone
+		}
+	}
+	for _, page := range f.State.Pages {
+		if page.ID == v.Person.Page {
+			v.Page = page
 		}
 	}
 	q.Person = v.Person.PSID
@@ -285,6 +291,30 @@ type tab struct {
 	Open   bool
 	Href   string
 }
+
+// field is a webhook field and who subscribed to it.
+type field struct {
+	Name              string
+	App, Page, Arrive bool
+}
+
+// Fields puts the app's fields beside the Page's: only what both have arrives.
+func (v *view) Fields() []field {
+	app, page := v.State.Subscribed, v.Page.Subscribed
+	names := append([]string{"messages", "messaging_postbacks", "messaging_referrals", "messaging_optins"}, app...)
+	names = append(names, page...)
+	slices.Sort(names)
+	var list []field
+	for _, name := range slices.Compact(names) {
+		one := field{Name: name, App: slices.Contains(app, name), Page: slices.Contains(page, name)}
+		one.Arrive = (one.App || !v.State.AppSet) && (one.Page || !v.Page.PageSubscribed)
+		list = append(list, one)
+	}
+	return list
+}
+
+// TokenStates are what can be the matter with the Page's token.
+func (v *view) TokenStates() []string { return emulator.TokenStates() }
 
 // Filters are the choices of the timeline.
 func (v *view) Filters() []choice { return filters }
