@@ -57,10 +57,10 @@
 // Grants are switches of the tokens, all of them or that of one Page: permissions (those of Permissions, or "all"),
 // the state ("valid", or how the token died: TokenStates), the ends of the token and of its access to data, as a time
 // from now. The secret "other" makes the bot's app secret that of another app: proofs and app tokens are refused, and
-// webhooks are signed with a secret that the bot does not have. A skew sets Graph's Date header off. Usage makes
-// answers carry usage headers, until it is 0. Once a dataset is declared, others do not exist; until then any ID is
-// one, and POST /{page}/dataset makes one for a Page. State shows all of it. The tokens are those that the emulator
-// made itself: of the person who connected the Pages, for /me/accounts, and of further Pages.
+// webhooks are signed with a secret that the bot does not have. A skew moves Graph's Date header; usage makes answers
+// carry usage headers, until it is 0. Once a dataset is declared, others do not exist; until then any ID is one, and
+// POST /{page}/dataset makes one for a Page. State shows all of it. The tokens are those that the emulator made itself:
+// of the person who connected the Pages, for /me/accounts, and of further Pages.
 //
 // A POST without a body takes its members from the query: POST /-/api/grants?allow=page_events.
 //

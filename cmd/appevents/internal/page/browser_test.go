@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		chromedp.ExecPath(*program), chromedp.WSURLReadTimeout(time.Minute))
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, stop := chromedp.NewContext(allocator)
-	browser = ctx
+	browser = ctx //nolint:fatcontext // one for all tests
 	if err := chromedp.Do(browser); err != nil {
 		fmt.Fprintln(os.Stderr, "the browser does not start:", err)
 		os.Exit(1)
