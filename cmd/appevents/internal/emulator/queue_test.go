@@ -59,6 +59,10 @@ func TestAskQueue(t *testing.T) {
 			require.Equal(t, 400, r.post("/-/api/queue", map[string]string{"url": address}, &out))
 			require.Equal(t, "url", out.Error.Field)
 			require.NotContains(t, out.Error.Message, "canary")
+			switch name {
+			case "another machine", "the metadata host", "somebody's name":
+				require.Equal(t, "url must be on this machine, or on the bot's host", out.Error.Message, "it was asked")
+			}
 		})
 	}
 }
