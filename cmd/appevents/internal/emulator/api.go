@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -256,24 +255,6 @@ func backTo(r *http.Request, out any) string {
 		return "/"
 	}
 	return "/?" + query.Encode()
-}
-
-// chosen narrows an export down to the exchange that is asked for. A Go test needs more of it: its whole turn.
-func chosen(list []Exchange, r *http.Request) []Exchange {
-	text := r.URL.Query().Get("exchange")
-	if text == "" {
-		return list
-	}
-	id, _ := strconv.ParseInt(text, 10, 64) // there is no exchange 0
-	at := slices.IndexFunc(list, func(x Exchange) bool { return x.ID == id })
-	if at < 0 {
-		return nil
-	}
-	one := list[at]
-	return slices.DeleteFunc(list, func(x Exchange) bool {
-		whole := r.URL.Query().Get("as") == "go" && one.Turn != 0 && x.Turn == one.Turn
-		return x.ID != id && !whole
-	})
 }
 
 func writeError(w http.ResponseWriter, err error) {

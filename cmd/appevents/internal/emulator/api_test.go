@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"go/parser"
-	"go/token"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,7 +24,7 @@ func TestEveryPathOfTheAPI(t *testing.T) {
 	r.say("hi")
 	for path, part := range map[string]string{
 		"ready": `"ready":true`, "state": `"schema":1`, "exchanges": `"rev"`, "exchanges?after=99999": `"exchanges":[]`,
-		"turns": `"silent"`, "counted": `{}`, "leads": `"funnel"`, "export": `"direction":"webhook"`,
+		"turns": `"silent"`, "counted": `{}`, "leads": `"funnel"`, "export": `"calls":[]`,
 		"export?as=curl": "#!/bin/sh", "export?as=go": "package bot_test",
 	} {
 		status, body := r.do(httptest.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/-/api/"+path, nil))
@@ -210,17 +208,6 @@ func TestASessionIsRestoredWithoutCredentials(t *testing.T) {
 		_, err = emulator.New(cfg)
 		require.Error(t, err, bad)
 	}
-}
-
-func TestExportedGoIsGo(t *testing.T) {
-	t.Parallel()
-	r := start(t, emulator.Config{})
-	r.bot.on = func(string) { r.log(map[string]any{"_eventName": "e", "_valueToSum": 1.5}) }
-	r.say("a \"quoted\"\n/* text */ `x`")
-	_, body := r.do(httptest.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/-/api/export?as=go", nil))
-	_, err := parser.ParseFile(token.NewFileSet(), "session_test.go", body, parser.AllErrors)
-	require.NoError(t, err, body)
-	require.Contains(t, body, `{"e", "`+kim+`", "1.5"}`)
 }
 
 func TestLeadsKnowTheirAd(t *testing.T) {

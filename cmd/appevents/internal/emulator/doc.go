@@ -28,7 +28,9 @@
 //	GET  /-/api/turns?limit=1000         {"turns":[Turn…]}, the newest last
 //	GET  /-/api/counted                  {"fb_mobile_purchase":Counted,…}
 //	GET  /-/api/leads                    {"leads":[Lead…],"by_ad":{"6302572858686":2,"":1},"funnel":[Step…]}
-//	GET  /-/api/export?as=ndjson|curl|go text, a download; with &exchange=7 that one only, of a Go test its turn
+//	GET  /-/api/export?as=ndjson|curl|go&psid=&turn=
+//	                                     text, a download: what people did, as package session has it; all of it, of one
+//	                                     person, or of one turn
 //	POST /-/api/say      {"text":"hello","psid":"","page":"","quick_reply":"PAYLOAD"}            -> Exchange
 //	POST /-/api/trigger  {"field":"messages/quick_reply","psid":"","page":"","text":"","payload":"","title":"",
 //	                      "ref":"","ad":"","mid":"","body":{…},"sign":"","standby":false,"instagram":false,"times":1}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/appevents/appevents-go/cmd/appevents/internal/session"
 	"github.com/appevents/appevents-go/graphtest"
 )
 
@@ -124,7 +125,14 @@ func (e *Emulator) webhook(in Trigger) (webhook, error) {
 			field = "webhook"
 		}
 		page, psid := who(body)
-		return webhook{field: field, page: page, psid: psid, body: body, sign: in.Sign, summary: "own body"}, nil
+		wh := webhook{field: field, page: page, psid: psid, body: body, sign: in.Sign}
+		about := session.Describe(body)
+		wh.summary = truncate(or(about.Text, about.Summary), 120)
+		if about.Events > 0 && (about.Field == "messages" || about.Field == "messaging_postbacks") {
+			kind := map[string]string{"messages": "text", "messaging_postbacks": "postback"}[about.Field]
+			wh.bubble = &Message{PSID: psid, Page: page, Kind: kind, Text: or(about.Text, about.Summary)}
+		}
+		return wh, nil
 	}
 	p, err := e.choose(in.Page, in.PSID)
 	if err != nil {

@@ -3,8 +3,6 @@ package page
 import (
 	"bytes"
 	"encoding/json"
-	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +10,7 @@ import (
 	"github.com/appevents/appevents-go"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/codes"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
+	"github.com/appevents/appevents-go/cmd/appevents/internal/session"
 )
 
 // shownBody bounds what is shown of a body; the API has all of it.
@@ -36,36 +35,22 @@ func (p *Page) inside(x emulator.Exchange, q query) *inside {
 	in.Request, in.RequestCut = cut(pretty(x.Request))
 	in.Response, in.ResponseCut = cut(pretty(x.Response))
 	if x.Direction == emulator.DirCall {
-		in.Curl = p.export("curl", x.ID)
+		in.Curl = x.Curl()
 	}
 	if x.Turn != 0 {
-		in.GoTest = p.export("go", x.ID)
+		in.GoTest = p.goTest(x.Turn)
 	}
 	return in
 }
 
-// export asks the API, so that what is copied is what the menu exports.
-func (p *Page) export(as string, id int64) string {
-	out := &memory{header: http.Header{}}
-	p.e.ServeHTTP(out, &http.Request{
-		Method: http.MethodGet, Host: "localhost", Header: http.Header{}, Body: http.NoBody,
-		URL: &url.URL{Path: "/-/api/export", RawQuery: "as=" + as + "&exchange=" + strconv.FormatInt(id, 10)},
-	})
-	if out.status != http.StatusOK && out.status != 0 {
+// goTest is the turn as a Go test, as the menu exports the whole session.
+func (p *Page) goTest(turn int64) string {
+	var b strings.Builder
+	if err := session.WriteGo(&b, p.e.Session("", turn)); err != nil {
 		return ""
 	}
-	return strings.TrimSpace(out.String())
+	return strings.TrimSpace(b.String())
 }
-
-// memory is a ResponseWriter that keeps what it is given.
-type memory struct {
-	bytes.Buffer
-	header http.Header
-	status int
-}
-
-func (m *memory) Header() http.Header    { return m.header }
-func (m *memory) WriteHeader(status int) { m.status = status }
 
 func cut(s string) (string, bool) {
 	if len(s) <= shownBody {
