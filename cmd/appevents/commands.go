@@ -24,6 +24,9 @@ type commands struct {
 	Tail    tailCommand    `cmd:"" help:"Follow the calls that a running emulator gets."`
 	Wait    waitCommand    `cmd:"" help:"Wait for an event, or for a running emulator to be ready."`
 
+	Listen listenCommand `cmd:"" help:"Take real webhooks: show, record and pass them on."`
+	Replay replayCommand `cmd:"" help:"Deliver a session's webhooks again, and compare the events."`
+
 	Doctor  doctorCommand  `cmd:"" help:"Check token, subscriptions, dataset and webhook, and say what mends them."`
 	Events  eventsCommand  `cmd:"" help:"List the standard events: parameters, and where they are accepted."`
 	Explain explainCommand `cmd:"" help:"Explain an error code, an event or a webhook field."`

@@ -71,6 +71,8 @@ type program struct {
 	config  *settings
 	secrets []string // credentials that were read, to take out of texts
 
+	retryPause time.Duration // before listen tries a target again; 0 = 1 s, doubled each time
+
 	json, quiet, debug bool
 	colour             string // always, never or auto
 	inputFor           string // what standard input has been read as

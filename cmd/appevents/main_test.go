@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,9 +85,9 @@ func (b *buffer) String() string {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{
-		"", "emulate", "run", "trigger", "tail", "wait", "doctor", "events", "explain", "sign", "verify", "completion", "version",
-	} {
+	parser, err := newParser(new(commands), &program{stdout: io.Discard, stderr: io.Discard})
+	require.NoError(t, err)
+	for _, command := range append([]string{""}, commandsOf(parser.Model.Node)...) {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			args, name := []string{"--help"}, "appevents"
