@@ -112,6 +112,7 @@ soak: ## Run the proofs about hostile peers and durable delivery in their large 
 	cd delivery/boltqueue && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/natsqueue && go test -count=1 -timeout=2h -v . -soak
 	cd delivery/pgqueue && go test -count=1 -timeout=2h -v . -soak
+	cd cmd/appevents && go test -count=1 -timeout=2h -v -run='^TestSend_(SurvivesKill9|MillionLines)$$' . -soak
 	@if command -v $(BROWSER) >/dev/null; then \
 		cd cmd/appevents && $(BROWSER_TEST) -v -run=BrowserMemory ./internal/page -args -browser=$(BROWSER) -soak; \
 	else \

@@ -27,6 +27,7 @@ type commands struct {
 	Listen listenCommand `cmd:"" help:"Take real webhooks: show, record and pass them on."`
 	Replay replayCommand `cmd:"" help:"Deliver a session's webhooks again, and compare the events."`
 
+	Send    sendCommand    `cmd:"" help:"Send one event, or a file of stored calls, to Meta."`
 	Doctor  doctorCommand  `cmd:"" help:"Check token, subscriptions, dataset and webhook, and say what mends them."`
 	Events  eventsCommand  `cmd:"" help:"List the standard events: parameters, and where they are accepted."`
 	Explain explainCommand `cmd:"" help:"Explain an error code, an event or a webhook field."`

@@ -104,6 +104,22 @@ var everyCommand = map[string][]callRow{
 		{args: []string{"bash"}},
 		{args: []string{"tcsh"}, code: exitUsage},
 	},
+	"doctor": {
+		{args: nil, code: exitCredentials, alone: true},
+		{args: []string{"--only=bogus"}, code: exitUsage},
+	},
+	"listen": {
+		{args: []string{"--addr=127.0.0.1:0", "--app-secret-file=" + secretHere}, code: exitCredentials, alone: true},
+		{args: []string{"--forward=nonsense"}, code: exitUsage},
+	},
+	"replay": {
+		{args: []string{"/does/not/exist"}, code: exitUsage},
+		{args: nil, code: exitUsage},
+	},
+	"send": {
+		{args: []string{"Purchase", "--page=1070", "--psid=3290", "--consent=allowed", "--value=1", "--currency=USD", "--dry-run"}, code: exitCredentials},
+		{args: nil, code: exitUsage},
+	},
 	"version": {
 		{args: nil},
 		{args: []string{"surplus"}, code: exitUsage},

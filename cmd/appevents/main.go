@@ -35,6 +35,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -64,7 +65,8 @@ type program struct {
 	environ        []string
 
 	dir     string                     // where the project's configuration is looked for; "" is the working directory
-	grace   time.Duration              // how long a child may take to end before it is killed; 0 = 5 s
+	grace   time.Duration              // for a child to end, or requests to be answered, once we stop; 0 = 5 s
+	graph   http.RoundTripper          // where requests to Graph go; nil = the SDK's own
 	alone   bool                       // nothing else in this process starts programs: all below it are the bot's
 	pause   func(context.Context) bool // between attempts to reach an emulator; nil for a short one
 	ctx     context.Context            //nolint:containedctx // that of the run, which ends a prompt
