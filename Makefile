@@ -41,10 +41,11 @@ demo: ## Run the quickstart: no credentials, no network
 demo-postgres: ## Show an order and its event committing and rolling back together, in a Postgres server of its own
 	.ci/with-postgres sh -c 'exec go -C examples run ./outbox -demo -postgres "$$POSTGRES_URL"'
 
-# A static program without the paths of this machine. GOBIN says where it goes.
+# A static program without the paths of this machine; GOBIN says where it goes. It brings three queues along: without
+# inlining and HTTP/2 it stays below 20 MB.
 install: export CGO_ENABLED := 0
 install: ## Install the command-line tool, appevents
-	go -C cmd/appevents install -trimpath -ldflags='-s -w' .
+	go -C cmd/appevents install -trimpath -tags=nethttpomithttp2 -gcflags=all=-l -ldflags='-s -w' .
 
 test: ## Run every module's tests
 	$(call each,go test ./...)
