@@ -2,28 +2,38 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/delivery/pgqueue"
 	"github.com/appevents/appevents-go/graphtest"
 )
 
 // demo shows an order and its event rolling back and committing together. The credentials guard nothing: they only ever
 // reach the stand-in.
-func demo(ctx context.Context, config *pgxpool.Config, stdout io.Writer) error {
+func demo(ctx context.Context, config *pgxpool.Config, stdout io.Writer) (err error) {
 	const appID, appSecret = "1517776481860111", "demo-app-secret"
 	graph, err := graphtest.Start(graphtest.WithAppID(appID), graphtest.WithAppSecret(appSecret))
 	if err != nil {
 		return err
 	}
 	defer graph.Close()
-	s := settings{appID: appID, appSecret: appSecret, baseURL: graph.URL}
+	schema, drop, err := ownSchema(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, drop()) }()
+	s := settings{
+		appID: appID, appSecret: appSecret, baseURL: graph.URL, queue: []pgqueue.Option{pgqueue.WithSchema(schema)},
+	}
 	shop, closing, err := openShop(ctx, s, config)
 	if err != nil {
 		return err
@@ -92,4 +102,28 @@ func parse(webhook graphtest.Payload) (*appevents.PostbackEvent, error) {
 		}
 	}
 	return nil, errors.New("outbox: no button was pressed")
+}
+
+// ownSchema makes a schema for everything the demonstration stores, and has config lead there: a database may hold a
+// queue whose calls wait for Meta. drop removes it again.
+func ownSchema(ctx context.Context, config *pgxpool.Config) (name string, drop func() error, err error) {
+	name = "outbox_demo_" + strings.ToLower(rand.Text())
+	quoted := pgx.Identifier{name}.Sanitize()
+	execute := func(ctx context.Context, sql string) error {
+		conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+		if err != nil {
+			return fmt.Errorf("outbox: %w", err)
+		}
+		_, err = conn.Exec(ctx, sql)
+		return errors.Join(err, conn.Close(ctx))
+	}
+	if err := execute(ctx, "CREATE SCHEMA "+quoted); err != nil {
+		return "", nil, err
+	}
+	config.ConnConfig.RuntimeParams["search_path"] = quoted
+	return name, func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return execute(ctx, "DROP SCHEMA "+quoted+" CASCADE")
+	}, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/appevents/appevents-go"
 	"github.com/appevents/appevents-go/delivery/pgqueue"
 	"github.com/appevents/appevents-go/graphtest"
 	"github.com/appevents/appevents-go/internal/pgtest"
@@ -240,8 +241,24 @@ func TestOutbox_AKillBetweenAnyTwoStatementsLeavesBothOrNeither(t *testing.T) {
 func TestDemo_ShowsBothTogether(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), []string{"-demo", "-postgres", database(t)},
+	at := database(t)
+	// A real queue in the same database, with a call that waits for Meta.
+	config, err := pgxpool.ParseConfig(at)
+	require.NoError(t, err)
+	shop, closing, err := openShop(t.Context(), settings{appID: "771", appSecret: appSecret}, config)
+	require.NoError(t, err)
+	defer closing()
+	require.NoError(t, shop.dispatcher.Submit(t.Context(), "k", &appevents.Activity{
+		Thread: appevents.Thread{PageID: "901", PSID: "7001"}, Consent: appevents.ConsentAllowed,
+		Events: []appevents.Event{appevents.Purchase(1, "USD")},
+	}))
+	require.NoError(t, run(t.Context(), []string{"-demo", "-postgres", at},
 		func(string) string { return "" }, &out, io.Discard))
+	require.EqualValues(t, 1, shop.dispatcher.Stats().Pending, "the demonstration leaves it alone")
+	var left int
+	require.NoError(t, shop.pool.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM orders) +
+		(SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'outbox_demo_%')`).Scan(&left))
+	require.Zero(t, left, "and nothing behind")
 	var figures []string
 	for line := range strings.Lines(out.String()) {
 		_, rest, _ := strings.Cut(line, "orders: ")
