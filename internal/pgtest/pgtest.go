@@ -195,10 +195,12 @@ func (s *Server) Start() {
 	}
 }
 
-// start starts it under a shell that stops it when this process is gone, however it went: then its input ends.
+// start starts it under a shell that sends it the signals it reads, and stops it when this process is gone, however it
+// went: then its input ends. The shell signals its own child only: another process can have the number of one that is
+// gone.
 func (s *Server) start() error {
 	const keep = `exec 3<&0; "$1" -D "$2" >>"$3" 2>&1 & pid=$!
-		(cat <&3 >/dev/null; kill -QUIT $pid 2>/dev/null) & guard=$!
+		(while read -r signal <&3; do kill -$signal $pid; done; kill -QUIT $pid) 2>/dev/null & guard=$!
 		wait $pid; kill $guard`
 	before := s.pid()
 	for end := time.Now().Add(patience); ; {
@@ -280,9 +282,7 @@ func (s *Server) stop(signal string) {
 		return
 	}
 	for _, signal := range []string{signal, "KILL"} {
-		if pid := s.pid(); pid != "" {
-			_ = exec.Command("kill", "-"+signal, pid).Run() //nolint:gosec,noctx // our own server
-		}
+		_, _ = s.hold.WriteString(signal + "\n")
 		select {
 		case <-s.ended:
 		case <-time.After(patience):
