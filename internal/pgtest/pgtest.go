@@ -201,7 +201,7 @@ func (s *Server) Start() {
 func (s *Server) start() error {
 	const keep = `exec 3<&0; "$1" -D "$2" >>"$3" 2>&1 & pid=$!
 		(while read -r signal <&3; do kill -$signal $pid; done; kill -QUIT $pid) 2>/dev/null & guard=$!
-		wait $pid; kill $guard`
+		wait $pid; kill $guard 2>/dev/null`
 	before := s.pid()
 	for end := time.Now().Add(patience); ; {
 		in, hold, err := os.Pipe()
@@ -377,7 +377,7 @@ func Daemon(tb testing.TB, name string, args ...string) {
 	tb.Helper()
 	const keep = `exec 3<&0; "$@" & pid=$!
 		(cat <&3 >/dev/null; kill -TERM $pid 2>/dev/null) & guard=$!
-		wait $pid; status=$?; kill $guard; exit $status`
+		wait $pid; status=$?; kill $guard 2>/dev/null; exit $status`
 	output, err := os.CreateTemp(tb.TempDir(), "output")
 	if err != nil {
 		tb.Fatal(err)
