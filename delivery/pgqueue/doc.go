@@ -93,7 +93,8 @@
 //
 // A call takes its body and about 250 bytes more while it waits, and its key 150 bytes until the window ends, indexes
 // included; once it was leased, as much again until vacuum comes by. Every call is inserted, updated and deleted, so
-// the tables carry their own settings for autovacuum, and stay about as large as what waits at most.
+// the tables carry their own settings for autovacuum, and stay about as large as what waits at most, and what was
+// delivered since autovacuum last looked, which it does once a minute by default.
 //
 // A transaction that stays open for hours, anywhere in the database, keeps vacuum from its work: calls are still
 // delivered, ever more slowly, and the tables grow until it ends. Watch pg_stat_activity for an old xact_start, and set
