@@ -22,7 +22,8 @@
 // to date when a new version of this package needs that. For the first time its user needs the right to create a
 // schema, or one that exists and the right to create tables in it; from then on the right to read and write the
 // tables. With [WithoutMigration] it changes nothing, and [Migrations] are yours to run. Version 13 of Postgres or
-// newer is needed, and a database in UTF-8. The tests were run with each from 13 to 18, the failover with 14, 15 and 17.
+// newer is needed, and a database in UTF-8. The tests were run with each from 13 to 18, those of a failover with 14, 15
+// and 17.
 //
 // The tables are for this package to write. To look at them is fine: calls holds what waits, buried what was put aside,
 // pauses the lanes that are left alone. They hold no credential, and personal data as hashes only.
