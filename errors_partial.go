@@ -137,3 +137,18 @@ func (e *ConversionsError) Unwrap() []error {
 	}
 	return append(unknown, others...)
 }
+
+// WebhookItemError lists the parts of one event that could not be read. It does not repeat their values.
+type WebhookItemError struct{ Issues []Issue }
+
+// Error names the first problem, on one line.
+func (e *WebhookItemError) Error() string {
+	if e == nil || len(e.Issues) == 0 {
+		return "appevents: webhook event partly unreadable"
+	}
+	text := "appevents: webhook event partly unreadable: " + e.Issues[0].String()
+	if more := len(e.Issues) - 1; more > 0 {
+		text += "; and " + strconv.Itoa(more) + " more"
+	}
+	return text
+}

@@ -13,6 +13,7 @@ import (
 )
 
 // MessageEvent is a message from a person. It is never an echo.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messages
 type MessageEvent struct {
 	inbound
@@ -21,6 +22,7 @@ type MessageEvent struct {
 
 // EchoEvent is a message the business sent, reported back to it: by this app, by another one, or by a person in the
 // Page's inbox. Instagram sends echoes under the field "messages".
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/message-echoes
 type EchoEvent struct {
 	inbound

@@ -74,21 +74,6 @@ type Entry struct {
 	object string
 }
 
-// WebhookItemError lists the parts of one event that could not be read. It does not repeat their values.
-type WebhookItemError struct{ Issues []Issue }
-
-// Error names the first problem, on one line.
-func (e *WebhookItemError) Error() string {
-	if e == nil || len(e.Issues) == 0 {
-		return "appevents: webhook event partly unreadable"
-	}
-	text := "appevents: webhook event partly unreadable: " + e.Issues[0].String()
-	if more := len(e.Issues) - 1; more > 0 {
-		text += "; and " + strconv.Itoa(more) + " more"
-	}
-	return text
-}
-
 // inbound is what all events share. Events point at their entry because what it says can come after them in the body.
 type inbound struct {
 	entry     *Entry
@@ -228,6 +213,7 @@ func (e *inbound) Err() error {
 }
 
 // DeliveryEvent reports that messages of the business have reached the person.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/message-deliveries
 type DeliveryEvent struct {
 	inbound
@@ -236,6 +222,7 @@ type DeliveryEvent struct {
 }
 
 // ReadEvent reports that the person has read messages. Messenger sends the watermark, Instagram the message.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/message-reads
 type ReadEvent struct {
 	inbound
@@ -246,6 +233,7 @@ type ReadEvent struct {
 func (e *ReadEvent) about() (mid, detail string) { return e.MID, "" }
 
 // EditEvent reports that a person has changed a message.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/message-edits
 type EditEvent struct {
 	inbound
@@ -257,6 +245,7 @@ type EditEvent struct {
 func (e *EditEvent) about() (mid, detail string) { return e.MID, strconv.Itoa(e.NumEdit) }
 
 // ReactionEvent reports a reaction to a message.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/message-reactions
 type ReactionEvent struct {
 	inbound
@@ -269,6 +258,7 @@ type ReactionEvent struct {
 func (e *ReactionEvent) about() (mid, detail string) { return e.MID, e.Action }
 
 // AccountLinkingEvent reports that a person linked or unlinked their account with the business.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_account_linking
 type AccountLinkingEvent struct {
 	inbound
@@ -277,6 +267,7 @@ type AccountLinkingEvent struct {
 }
 
 // PostbackEvent reports a tap on a button, a menu item, an ice breaker or Get Started.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_postbacks
 type PostbackEvent struct {
 	inbound
@@ -289,6 +280,7 @@ type PostbackEvent struct {
 func (e *PostbackEvent) about() (mid, detail string) { return e.MID, "" }
 
 // ReferralEvent reports that a person came to an existing conversation through a link, an ad or a plugin.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_referrals
 type ReferralEvent struct {
 	inbound
@@ -303,6 +295,7 @@ type LeadAnswer struct {
 }
 
 // OptinEvent reports that a person agreed to receive messages.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_optins
 type OptinEvent struct {
 	inbound
@@ -333,6 +326,7 @@ const (
 )
 
 // HandoverEvent reports that control of a conversation moved from one app to another, or that an app asked for it.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_handovers
 type HandoverEvent struct {
 	inbound
@@ -345,6 +339,7 @@ type HandoverEvent struct {
 }
 
 // PolicyEvent reports that Meta warned, blocked or unblocked the app of the Page.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_policy_enforcement
 type PolicyEvent struct {
 	inbound
@@ -353,6 +348,7 @@ type PolicyEvent struct {
 }
 
 // GamePlayEvent reports that a person has played a round of an Instant Game.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/messaging_game_plays
 type GamePlayEvent struct {
 	inbound
@@ -366,6 +362,7 @@ type GamePlayEvent struct {
 }
 
 // OrderEvent reports a cart that a person sent (send_cart).
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/send_cart
 type OrderEvent struct {
 	inbound
@@ -384,6 +381,7 @@ type OrderProduct struct {
 }
 
 // ResponseFeedbackEvent reports how a person rated one message of the business.
+//
 // https://developers.facebook.com/docs/messenger-platform/reference/webhook-events/response_feedback
 type ResponseFeedbackEvent struct {
 	inbound
@@ -394,6 +392,7 @@ type ResponseFeedbackEvent struct {
 func (e *ResponseFeedbackEvent) about() (mid, detail string) { return e.MID, "" }
 
 // FeedbackEvent reports a completed customer feedback template (messaging_feedback). Its time is when it was submitted.
+//
 // https://developers.facebook.com/docs/messenger-platform/send-messages/templates/customer-feedback-template
 type FeedbackEvent struct {
 	inbound
@@ -427,6 +426,7 @@ type TemplateStatusEvent struct {
 
 // CallEvent reports on a phone call (field "calls"), or how a person answered a request for permission to call them
 // ("call_permission_reply"). [WebhookEvent.Field] tells which.
+//
 // https://developers.facebook.com/docs/messenger-platform/calling
 type CallEvent struct {
 	inbound
@@ -450,6 +450,7 @@ func (e *CallEvent) about() (mid, detail string) { return e.CallID, e.Event }
 // ChangeEvent is an element of "changes" that belongs to no conversation, such as a comment, an integrity notice, or a
 // test sent from the dashboard. A change that holds an event of a conversation becomes an event of its own type
 // instead. For "changed_fields", which carries no values, Value is nil.
+//
 // https://developers.facebook.com/docs/graph-api/webhooks/reference/page
 type ChangeEvent struct {
 	inbound
