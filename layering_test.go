@@ -178,6 +178,25 @@ func TestCircles(t *testing.T) {
 	require.Equal(t, [][]string{{"c", "d"}, {"a", "b"}}, circles(graph("ab", "ba", "bc", "cd", "dc")))
 }
 
+// A file is read at one sitting, and the package in an afternoon.
+func TestFiles_AreShort(t *testing.T) {
+	t.Parallel()
+	const longest, most = 500, 10_500
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	total := 0
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			lines := strings.Count(string(text), "\n")
+			require.LessOrEqual(t, lines, longest, file)
+			total += lines
+		}
+	}
+	require.LessOrEqual(t, total, most)
+}
+
 // A reader finds what tests a file beside it, or by its name in another test file.
 func TestFiles_AreTested(t *testing.T) {
 	t.Parallel()

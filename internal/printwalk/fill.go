@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unsafe"
 )
 
@@ -18,7 +18,27 @@ const marker = "cnry_"
 // Canary is a text that names the field it is for.
 func Canary(typeName, field string) string { return marker + typeName + "_" + field + "_" }
 
-var canaries = regexp.MustCompile(marker + `([A-Za-z0-9]+)_([A-Za-z0-9]+)_`)
+// canaries are the fields whose canaries a text holds, as "Type.Field". A regular expression would take as long as all
+// the printing.
+func canaries(text string) []string {
+	var found []string
+	for {
+		var known bool
+		if _, text, known = strings.Cut(text, marker); !known {
+			return found
+		}
+		owner, rest, _ := strings.Cut(text, "_")
+		field, _, closed := strings.Cut(rest, "_")
+		if closed && isWord(owner) && isWord(field) {
+			found = append(found, owner+"."+field)
+		}
+	}
+}
+
+// isWord reports whether a text is a name of Go without underscores.
+func isWord(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+}
 
 // address is an IP address no field has by chance. Which field it stood in cannot be told from it.
 var address = netip.MustParseAddr("203.0.113.77")

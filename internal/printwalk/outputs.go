@@ -168,16 +168,11 @@ var otherForms = sync.OnceValue(func() []string {
 
 // places are the fields whose canaries the output shows.
 func (o output) places() []string {
-	var places []string
 	text := o.text
 	if strings.ContainsAny(o.way, "xX") {
 		text += unhex(text)
 	}
-	if strings.Contains(text, marker) { // which is found much faster than what follows it
-		for _, match := range canaries.FindAllStringSubmatch(text, -1) {
-			places = append(places, match[1]+"."+match[2])
-		}
-	}
+	places := canaries(text)
 	if len(places) == 0 {
 		for _, form := range otherForms() {
 			if strings.Contains(o.text, form) {
