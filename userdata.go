@@ -64,14 +64,14 @@ func (k UserDataKey) kind() (kind normalize.Key, ok bool) {
 //
 // They are those of Meta's [page] on customer information and of its App Events API [guide]:
 //
-//   - All: white space, control characters and invisible characters (zero-width, direction marks, byte order mark) at
-//     the ends go, for all but ExternalID also those invisible ones inside. Text is lower-cased the full Unicode way (a
-//     final Σ is ς, İ keeps its dot) and composed (NFC): é is one character however it was typed. Full-width
-//     characters are the ASCII ones they stand for.
+//   - All: white space, control characters and invisible characters (zero-width, direction marks, byte order mark) are
+//     removed at the ends, and the invisible ones inside too, except in ExternalID. Text is lower-cased the full
+//     Unicode way (a final Σ is ς, İ keeps its dot) and composed (NFC): é is one character however it was typed.
+//     Full-width characters become the ASCII ones they stand for.
 //   - Email: nothing is removed, neither dots nor a plus tag. What cannot be an address is dropped.
 //   - Phone: digits only, leading zeros removed, 7 to 15 of them. Write the country code, with + or 00 before it. With
-//     Country a number that is surely written as at home gets the code: (650) 555-1212 in the United States, 030 901820
-//     in Germany. Where that cannot be told the digits are sent as they are, with a warning. Digits of any script
+//     Country a number that is clearly in national form gets the code: (650) 555-1212 in the United States, 030 901820
+//     in Germany. Where the form is not clear the digits are sent as they are, with a warning. Digits of any script
 //     count.
 //   - FirstName, LastName, City: letters, with their accents and marks, and digits of every script; zero-width joiners
 //     and non-joiners between letters; no punctuation, no symbols, no spaces. At least one letter.
@@ -85,15 +85,15 @@ func (k UserDataKey) kind() (kind normalize.Key, ok bool) {
 //   - State: the two-letter code of a US state or territory or of a Canadian province. It may be given as code, name or
 //     usual abbreviation, with "State of" and the like, with country, postal code or city: NY, Calif., New York (NY),
 //     Ontario, Canada. Other names go in lower case without punctuation and spaces. Country decides: in the United
-//     States and Canada anything but a state of theirs is dropped, and elsewhere no name is taken for theirs (Florida
-//     is in Uruguay too). Text that names two states is dropped.
-//   - Zip: lower-case letters and digits, leading zeros kept. With Country the United States (or a territory of it) the
-//     first five digits; likewise what looks like ZIP+4 (12345-6789) when Country is empty. Zeros that a spreadsheet
-//     dropped are put back where the form shows it: 2139.0 and 4091-6433 are 02139 and 04091. A US code of four digits
-//     alone is dropped, since any of its digits may be the missing one.
+//     States and Canada anything but one of their own is dropped, and elsewhere no name is taken for one (Florida is in
+//     Uruguay too). Text that names two states is dropped.
+//   - Zip: lower-case letters and digits, leading zeros kept. When Country is the United States or one of its
+//     territories, the first five digits; the same for what looks like ZIP+4 (12345-6789) when Country is empty. Zeros
+//     that a spreadsheet dropped are put back where the form shows it: 2139.0 and 4091-6433 are 02139 and 04091. A US
+//     code of just four digits is dropped, since any of its digits may be the missing one.
 //   - Country: an ISO 3166-1 alpha-2 or alpha-3 code, or a name: short, formal or inverted (Korea, Republic of), in
 //     English, in the country's own languages or in one of about forty others, also together with the code, as in
-//     United States (US). UK and EL count as GB and GR, XK is Kosovo. Meta asks to send it always.
+//     United States (US). UK and EL count as GB and GR, XK is Kosovo. Meta asks for it in every call.
 //   - ExternalID: your own ID, trimmed but otherwise as it is, capitals and inner spaces included, and hashed. Use the
 //     same form on every channel. Only 64 hexadecimal digits count as hashed already: 32 or 40 of them may be a UUID or
 //     a token and are a value like any other.
@@ -109,7 +109,7 @@ func (k UserDataKey) kind() (kind normalize.Key, ok bool) {
 // SDKs" are the older normalisers for Python, Ruby, Node, Java and PHP, "mobile SDKs" those for Android and iOS.
 //
 //   - Digests: builder and business SDKs send an MD5 digest as it is (Java any 32 or 64 letters and digits), the mobile
-//     SDKs hash it again. Here it is refused but for ExternalID, and only 64 hexadecimal digits count as hashed.
+//     SDKs hash it again. Here it is refused, except in ExternalID, and only 64 hexadecimal digits count as hashed.
 //   - Invalid values: Android hashes the empty text in their place. Here the key is dropped.
 //   - Unicode: none of them composes accents or removes invisible characters.
 //   - Email: builder drops addresses with letters outside ASCII, PHP cuts such letters out. Here they stay.

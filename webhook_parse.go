@@ -58,7 +58,7 @@ const (
 // [*UnknownEvent], and an event that is partly unreadable says so in its Err. The errors repeat nothing of the body.
 // Parsing takes at most 12 times the memory of the body, or 64 KiB more than the body where that is more.
 //
-// Accepted are the envelope with "entry", a list of envelopes, and the bare "field" and "value" of the dashboard.
+// It reads the envelope with "entry", a list of envelopes, and the bare "field" and "value" of the dashboard.
 func ParseWebhook(body []byte) (*Payload, error) {
 	payload := &Payload{}
 	payload.Entries, payload.events = payload.entries[:0], payload.event[:0]

@@ -110,9 +110,9 @@ func (d *Dispatcher) Discard(ctx context.Context, id string) error {
 	return err
 }
 
-// ResubmitAll accepts the buried calls again that match says yes to, as they are, and all when match is nil. It returns
-// how many. Calls that cannot be read or are not valid stay, and so do those that are buried while it is at work. It
-// does thousands at a time.
+// ResubmitAll accepts again, as they are, the buried calls for which match returns true, or all when match is nil. It
+// returns how many. Calls that cannot be read or are not valid stay buried, and so do those that are buried while it is
+// at work. It takes thousands at a time.
 func (d *Dispatcher) ResubmitAll(ctx context.Context, match func(BuriedCall) bool) (int, error) {
 	return d.unburyAll(ctx, match, func(b *Buried, now time.Time) (u Unburial, ok bool) {
 		call, err := appevents.UnmarshalCall(b.Body)
@@ -125,8 +125,8 @@ func (d *Dispatcher) ResubmitAll(ctx context.Context, match func(BuriedCall) boo
 	})
 }
 
-// DiscardAll removes the buried calls for good that match says yes to, and all when match is nil. It returns how many.
-// Those that are buried while it is at work stay. It does thousands at a time.
+// DiscardAll removes for good the buried calls for which match returns true, or all when match is nil. It returns how
+// many. Those that are buried while it is at work stay. It takes thousands at a time.
 func (d *Dispatcher) DiscardAll(ctx context.Context, match func(BuriedCall) bool) (int, error) {
 	return d.unburyAll(ctx, match, func(b *Buried, _ time.Time) (Unburial, bool) { return Unburial{ID: b.ID}, true })
 }

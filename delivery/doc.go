@@ -24,7 +24,7 @@
 // counted it. [AtLeastOnce], the default, sends it again; [AtMostOnce] buries it for you to decide. What Meta is known
 // to have accepted is not sent again.
 //
-// How much a durable call survives is the queue's part: a memqueue ends with the process, a boltqueue survives the
+// How much a durable call survives depends on the queue: a memqueue ends with the process, a boltqueue survives the
 // process and the machine's power, a natsqueue with three replicas survives the loss of a machine, and a pgqueue what
 // the database survives. With pgqueue a call can also be accepted in the transaction of the order it belongs to.
 //

@@ -8,7 +8,7 @@ import (
 )
 
 // LaneSet is a set of lanes that changes while others read it. The zero value is empty and ready. A nil LaneSet is
-// empty too, and is only read. It is safe for concurrent use.
+// empty too, and cannot be changed. It is safe for concurrent use.
 type LaneSet struct {
 	mu      sync.RWMutex
 	lanes   map[string]struct{}

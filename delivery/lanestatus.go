@@ -16,7 +16,7 @@ type LaneState string
 // The states of a lane.
 const (
 	LaneOpen       LaneState = "open"       // its calls are sent
-	LaneProbing    LaneState = "probing"    // most requests failed: single ones find out when it goes again
+	LaneProbing    LaneState = "probing"    // most requests failed: single ones find out when it works again
 	LaneThrottled  LaneState = "throttled"  // Graph refused requests for their number
 	LaneToken      LaneState = "token"      // Graph did not accept the token, or there is none
 	LanePermission LaneState = "permission" // a permission is missing, or the Page or dataset was not found

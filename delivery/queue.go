@@ -94,7 +94,7 @@ type Item struct {
 	// Submitted is when the call was accepted.
 	Submitted time.Time
 
-	// Expires is from when on it is of no use.
+	// Expires is when it stops being of use.
 	Expires time.Time
 }
 
@@ -107,7 +107,7 @@ func KeyOf(text string) Key {
 	return Key(sum[:16])
 }
 
-// IsZero reports whether this is no key.
+// IsZero reports whether the key is not set.
 func (k Key) IsZero() bool { return k == Key{} }
 
 // String returns the key in hexadecimal.
@@ -212,7 +212,7 @@ type Buried struct {
 	BuriedAt   time.Time
 }
 
-// Unburial takes a buried item away.
+// Unburial removes a buried item, or stores another in its place.
 type Unburial struct {
 	ID    string
 	Again *Item // what to store in its place; nil for nothing

@@ -59,7 +59,7 @@ type figures struct {
 	last Stats // the queue's part, as last read
 }
 
-// Stats returns the present figures. It asks the queue, which is quick unless that is behind a network: then it takes a
+// Stats returns the current figures. It asks the queue, which is quick unless that is behind a network: then it takes a
 // round trip, and returns the last known figures when the queue does not answer within two seconds.
 func (d *Dispatcher) Stats() Stats {
 	ctx, cancel := context.WithTimeout(context.Background(), countsTimeout)

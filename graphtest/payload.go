@@ -24,7 +24,7 @@ const (
 // A Payload is the body of one webhook POST, written the way Meta writes it: letters outside ASCII as \uXXXX and
 // slashes as \/, so that what verifies its signature has to work on the bytes as they came.
 //
-// Each constructor call makes a new event with its own message id; delivering one Payload twice is a redelivery.
+// Each constructor call makes a new event with its own message ID; delivering one Payload twice is a redelivery.
 type Payload []byte
 
 // A PayloadOption changes who, when or where a payload's event is about.
@@ -48,7 +48,7 @@ func To(pageID string) PayloadOption { return func(e *event) { e.to = pageID } }
 // At sets the time of the event, by default now.
 func At(t time.Time) PayloadOption { return func(e *event) { e.at = t } }
 
-// MID sets the message id, by default a fresh one.
+// MID sets the message ID, by default a fresh one.
 func MID(mid string) PayloadOption { return func(e *event) { e.mid = mid } }
 
 // OnInstagram makes it an event of an Instagram account.

@@ -74,7 +74,7 @@ func Echo(text string, opts ...PayloadOption) Payload {
 	return e.payload(e.outgoing("message", message))
 }
 
-// InboxEcho is a message that a human sent for the Page, without an app id (field message_echoes).
+// InboxEcho is a message that a human sent for the Page, without an app ID (field message_echoes).
 func InboxEcho(text string, opts ...PayloadOption) Payload {
 	e := newEvent(opts)
 	return e.payload(e.outgoing("message", object{"mid", e.mid, "is_echo", true, "text", text}))
@@ -207,7 +207,7 @@ func HandoverTake(previousOwner, newOwner, metadata string, opts ...PayloadOptio
 		"new_owner_app_id", newOwner, "metadata", metadata}))
 }
 
-// HandoverRequest says that an app asks for the thread (field messaging_handovers). The app id is a number, as Meta's
+// HandoverRequest says that an app asks for the thread (field messaging_handovers). The app ID is a number, as Meta's
 // is.
 func HandoverRequest(appID int64, metadata string, opts ...PayloadOption) Payload {
 	e := newEvent(opts)
@@ -330,7 +330,7 @@ func TemplateStatus(name, status string, opts ...PayloadOption) Payload {
 }
 
 // MarketingMessage is an event of a marketing message: what is "echoes", "deliveries", "reads", "clicks" or
-// "delivery_failed" (fields marketing_message_...). Ids are numbers, as in Meta's samples.
+// "delivery_failed" (fields marketing_message_...). IDs are numbers, as in Meta's samples.
 func MarketingMessage(what string, recipientID int64, opts ...PayloadOption) Payload {
 	e := newEvent(opts)
 	return Changes("marketing_message_"+what, object{"recipient_id", recipientID, "app_id", int64(DefaultEchoAppID),
