@@ -250,7 +250,23 @@ func deref(t types.Type) types.Type {
 
 // signature returns a function's type parameters, parameters and results, without the word func.
 func signature(pkg *types.Package, t types.Type) string {
+	if s, ok := t.(*types.Signature); ok && s.TypeParams().Len() == 0 {
+		t = types.NewSignatureType(nil, nil, nil, s.Params(), withoutMadeUpNames(s.Results()), s.Variadic())
+	}
 	return strings.TrimPrefix(typeString(pkg, t), "func")
+}
+
+// withoutMadeUpNames takes back the names, such as #rv1, that the compiler gives to the results of a function with a
+// return inside a range over an iterator.
+func withoutMadeUpNames(results *types.Tuple) *types.Tuple {
+	var own []*types.Var
+	for v := range results.Variables() {
+		if strings.HasPrefix(v.Name(), "#") {
+			v = types.NewParam(v.Pos(), v.Pkg(), "", v.Type())
+		}
+		own = append(own, v)
+	}
+	return types.NewTuple(own...)
 }
 
 func typeParams(pkg *types.Package, list *types.TypeParamList) string {

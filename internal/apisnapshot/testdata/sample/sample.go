@@ -68,7 +68,13 @@ type Plain struct {
 }
 
 // Close has a value receiver.
-func (p Plain) Close() error { return nil }
+// Close returns out of a range over an iterator, for which the compiler names the result.
+func (p Plain) Close() error {
+	for range func(yield func() bool) { yield() } {
+		return nil
+	}
+	return nil
+}
 
 // Open has a pointer receiver.
 func (p *Plain) Open(path string, flags ...int) error { return nil }
