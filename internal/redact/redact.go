@@ -40,10 +40,14 @@ func Error(err error, secrets ...string) error {
 	if clean(err, secrets) {
 		return err
 	}
-	text := Text(withoutQueries(err.Error(), err), secrets...)
+	timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
 	return masked{
-		text: cut(text), is: func(target error) bool { return errors.Is(err, target) },
-		timeout: strings.Contains(text, "timeout") || strings.Contains(text, "deadline"),
+		text:    cut(Text(withoutQueries(err.Error(), err), secrets...)),
+		is:      func(target error) bool { return errors.Is(err, target) },
+		timeout: ok && timeout.Timeout(),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -267,13 +268,15 @@ func TestError_KeepsTheWayToTheCause(t *testing.T) {
 
 func TestError_KeepsTimeouts(t *testing.T) {
 	t.Parallel()
-	for _, inner := range []error{context.DeadlineExceeded, fmt.Errorf("sent %s: i/o timeout", token), leaky(context.DeadlineExceeded)} {
+	for _, inner := range []error{context.DeadlineExceeded, leaky(context.DeadlineExceeded), leaky(os.ErrDeadlineExceeded)} {
 		var timeout net.Error
 		require.ErrorAs(t, redact.Error(&url.Error{Op: "Post", URL: "https://host/x", Err: inner}, token), &timeout)
 		require.True(t, timeout.Timeout(), "%v", inner)
 	}
-	var plain net.Error
-	require.ErrorAs(t, redact.Error(leaky(io.EOF), token), &plain)
-	require.False(t, plain.Timeout())
-	require.False(t, plain.Temporary()) //nolint:staticcheck // part of the interface
+	for _, inner := range []error{io.EOF, errors.New("no deadline set"), errors.New("timeout must not be 0")} {
+		var plain net.Error
+		require.ErrorAs(t, redact.Error(leaky(inner), token), &plain)
+		require.False(t, plain.Timeout(), "%v", inner)
+		require.False(t, plain.Temporary()) //nolint:staticcheck // part of the interface
+	}
 }
