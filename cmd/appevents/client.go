@@ -5,16 +5,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/appevents/appevents-go"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
 )
 
@@ -33,8 +30,8 @@ func (e emulatorAt) client(p *program) (*client, error) {
 	if !strings.Contains(base, "://") {
 		base = "http://" + base // as --addr-file writes it
 	}
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	u, ok := webURL(base)
+	if !ok {
 		return nil, usageError("the address of the emulator must look like http://127.0.0.1:8226")
 	}
 	return &client{
@@ -43,26 +40,18 @@ func (e emulatorAt) client(p *program) (*client, error) {
 	}, nil
 }
 
-// options are those of the SDK that say where Graph is, and show the requests with --debug.
-func (g graphAt) options(p *program) []appevents.Option {
-	var options []appevents.Option
-	if g.BaseURL != "" {
-		options = append(options, appevents.WithBaseURL(g.BaseURL))
+// do makes a request for an answer of a type. The error says that nobody answers.
+func (c *client) do(req *http.Request, accept string) (*http.Response, error) {
+	req.Header.Set("Accept", accept)
+	resp, err := c.http.Do(req)
+	if err == nil {
+		return resp, nil
 	}
-	if g.GraphVersion != "" {
-		options = append(options, appevents.WithVersion(g.GraphVersion))
+	if err := req.Context().Err(); err != nil {
+		return nil, err
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
-	return append(options, appevents.WithHTTPClient(&http.Client{Transport: p.transport(transport)}))
-}
-
-// notReached is the error when nobody answers.
-func (c *client) notReached(err error) error {
-	if urlErr, ok := errors.AsType[*url.Error](err); ok {
-		err = urlErr.Err
-	}
-	return &failure{
-		code: exitNotSent, err: fmt.Errorf("no emulator at %s: %w", c.base, err),
+	return nil, &failure{
+		code: exitNotSent, err: fmt.Errorf("no emulator at %s: %w", c.base, withoutURL(err)),
 		hint: `start one with "appevents emulate" or "appevents run"`,
 	}
 }
@@ -84,13 +73,9 @@ func (c *client) call(ctx context.Context, method, path string, body []byte, out
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	req.Header.Set("Accept", "application/json")
-	resp, err := c.http.Do(req)
+	resp, err := c.do(req, "application/json")
 	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return c.notReached(err)
+		return err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -129,13 +114,9 @@ func (c *client) follow(ctx context.Context, after int64, fn func(emulator.Excha
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Accept", "text/event-stream")
-	resp, err := c.http.Do(req)
+	resp, err := c.do(req, "text/event-stream")
 	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return c.notReached(err)
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -227,11 +208,4 @@ func (p *program) describe(w io.Writer, x emulator.Exchange) string {
 		fmt.Fprintf(&b, "\n    %s %s: %s", p.state(w, stateWarn), printable(finding.Rule), printable(finding.Message))
 	}
 	return b.String()
-}
-
-func millis(ms float64) string {
-	if ms < 10 {
-		return strconv.FormatFloat(ms, 'f', 1, 64) + " ms"
-	}
-	return strconv.FormatFloat(ms, 'f', 0, 64) + " ms"
 }

@@ -64,7 +64,7 @@ func (d *debugTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	d.print(b.String())
 	begin := time.Now()
 	resp, err := d.next.RoundTrip(req)
-	took := millis(float64(time.Since(begin).Microseconds()) / 1000)
+	took := millis(inMillis(time.Since(begin)))
 	if err != nil {
 		why := printable(d.program.withoutSecrets(redact.Error(err).Error()))
 		d.print(fmt.Sprintf("debug: failed after %s: %s\n", took, why))

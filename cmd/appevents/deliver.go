@@ -41,7 +41,7 @@ type delivered struct {
 	mark     int64 // calls of the bot for this webhook have higher numbers
 }
 
-// prepare finds out all that can fail before anything is sent.
+// prepare does all that can fail before anything is sent.
 func (r *replay) prepare(ctx context.Context) error {
 	c := r.command
 	watched := c.Check || c.Update
@@ -186,7 +186,7 @@ func (r *replay) conversation(ctx context.Context, lane []int, due []time.Durati
 	expected, patient := 0, true
 	start := r.record.count(r.list[lane[0]].Person)
 	for _, n := range lane {
-		if !pauseUntil(ctx, begin.Add(due[n])) {
+		if !pause(ctx, time.Until(begin.Add(due[n]))) {
 			return ctx.Err()
 		}
 		if err := r.one(ctx, n); err != nil {
@@ -214,18 +214,6 @@ func (r *replay) conversation(ctx context.Context, lane []int, due []time.Durati
 	return nil
 }
 
-// pauseUntil waits for a time. It reports whether ctx is still alive.
-func pauseUntil(ctx context.Context, at time.Time) bool {
-	timer := time.NewTimer(max(time.Until(at), 0))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // one delivers a webhook and prints what came of it.
 func (r *replay) one(ctx context.Context, n int) error {
 	w := &r.list[n]
@@ -242,7 +230,7 @@ func (r *replay) one(ctx context.Context, n int) error {
 			return err
 		}
 		result.mark = mark
-		result.status, took, err = r.p.post(ctx, r.command.To, signed(r.secret, body), body)
+		result.status, took, err = r.p.post(ctx, r.command.To, webhookHeader(r.secret, body), body)
 		switch {
 		case err != nil && codeOf(err) == exitUnknown:
 			why = "no answer"
@@ -267,11 +255,6 @@ func (r *replay) one(ctx context.Context, n int) error {
 		r.failure = fail(exitUnknown, "the bot gave no answer to webhook %d", n+1)
 	}
 	return r.show(n, result, took, why)
-}
-
-// signed are the headers of a webhook.
-func signed(secret string, body []byte) http.Header {
-	return (&triggerCommand{}).header(secret, body)
 }
 
 func (r *replay) throughEmulator(ctx context.Context, n int, body []byte) (emulator.Exchange, error) {
@@ -301,7 +284,7 @@ func (r *replay) throughEmulator(ctx context.Context, n int, body []byte) (emula
 
 // show prints one delivery: as data, but with --check the differences are that.
 func (r *replay) show(n int, d delivered, took time.Duration, why string) error {
-	ms := float64(took.Microseconds()) / 1000
+	ms := inMillis(took)
 	about := session.Describe(r.list[n].Body)
 	if r.p.json {
 		o := object{"webhook": n + 1, "field": r.list[n].Field, "status": d.status, "ok": d.ok, "duration_ms": ms}

@@ -112,7 +112,7 @@ func (c *doctorCommand) checks(p *program) ([]string, error) {
 		c.Page = found.value
 	}
 	for flag, id := range map[string]string{"--page": c.Page, "--dataset": c.Dataset} {
-		if strings.Trim(id, "0123456789") != "" || len(id) > 19 {
+		if !decimal(id) || len(id) > 19 {
 			return nil, usageError("%s must be decimal digits", flag)
 		}
 	}
@@ -175,21 +175,18 @@ func (p *program) printFinding(f finding) error {
 
 // verdict is how the program ends: of several codes the first of 4, 6, 5, 3 and 1.
 func (d *doctor) verdict(strict bool) error {
-	counts, codes := map[string]int{}, map[int]bool{}
+	counts, worst := map[string]int{}, exitDone
 	for _, f := range d.findings {
 		counts[f.State]++
-		codes[f.code] = codes[f.code] || f.State == stateFail
-	}
-	d.p.note("%d ok, %d warn, %d FAIL", counts[stateOK], counts[stateWarn], counts[stateFail])
-	for _, code := range []int{exitUnknown, exitCredentials, exitThrottled, exitNotSent, exitNo} {
-		if codes[code] {
-			return exitWith(code)
+		if f.State == stateFail && rank(f.code) < rank(worst) {
+			worst = f.code
 		}
 	}
-	if strict && counts[stateWarn] > 0 {
-		return exitWith(exitNo)
+	d.p.note("%d ok, %d warn, %d FAIL", counts[stateOK], counts[stateWarn], counts[stateFail])
+	if strict && worst == exitDone && counts[stateWarn] > 0 {
+		worst = exitNo
 	}
-	return nil
+	return exitWith(worst)
 }
 
 // day is a date as the doctor writes it.

@@ -364,8 +364,8 @@ func union(have, more []string) string {
 // shownURL is the first address given, without what may be secret in it.
 func shownURL(addresses ...string) string {
 	for _, address := range addresses {
-		if u, err := url.Parse(address); err == nil && u.Host != "" {
-			return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+		if _, ok := webURL(address); ok {
+			return withoutQuery(address)
 		}
 	}
 	return "https://YOUR-BOT/webhook"

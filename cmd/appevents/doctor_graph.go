@@ -90,7 +90,7 @@ func (d *doctor) now() time.Time { return time.Now().Add(d.seen.behind) }
 // noBody tells that a command reads nothing from standard input but credentials.
 const noBody = "none"
 
-// doctor gets everything ready. Missing credentials are findings, but for the app.
+// doctor gets everything ready. Missing credentials are findings, except the app.
 func (c *doctorCommand) doctor(ctx context.Context, p *program) (*doctor, error) {
 	d := &doctor{p: p, c: c, page: c.Page, version: cmp.Or(c.GraphVersion, appevents.DefaultGraphVersion)}
 	app := c.AppID

@@ -3,10 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // Meta's older header, beside the newer one
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,9 +15,6 @@ import (
 
 	"github.com/appevents/appevents-go/graphtest"
 )
-
-// webhookLimit is what Meta grants a bot for its answer.
-const webhookLimit = 5 * time.Second
 
 // strangerPSID is nobody: what a bot does in good faith stays out of a real conversation.
 const strangerPSID = "1000000000000001"
@@ -36,15 +30,14 @@ type webhookChecker struct {
 }
 
 func checkWebhookURL(address string) error {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if _, ok := webURL(address); !ok {
 		return usageError("--webhook must look like https://bot.example/webhook")
 	}
 	return nil
 }
 
 func (d *doctor) webhookChecker() *webhookChecker {
-	return &webhookChecker{d: d, url: d.c.Webhook, limit: webhookLimit, client: &http.Client{
+	return &webhookChecker{d: d, url: d.c.Webhook, limit: webhookDeadline, client: &http.Client{
 		Transport: d.p.transport(&http.Transport{
 			Proxy: http.ProxyFromEnvironment, DisableCompression: true, DisableKeepAlives: true,
 		}),
@@ -85,8 +78,6 @@ func (w *webhookChecker) ask(
 		return webhookAnswer{err: errors.New("the address cannot be asked")}
 	}
 	req.Header = header
-	req.Header.Set("Accept", "*/*")
-	req.Header.Set("User-Agent", "facebookexternalua")
 	begin := time.Now()
 	resp, err := w.client.Do(req)
 	if err == nil {
@@ -96,13 +87,10 @@ func (w *webhookChecker) ask(
 			return webhookAnswer{status: resp.StatusCode, body: string(data), took: time.Since(begin)}
 		}
 	}
-	if urlErr, ok := errors.AsType[*url.Error](err); ok {
-		err = urlErr.Err
-	}
-	return webhookAnswer{err: err, took: time.Since(begin)}
+	return webhookAnswer{err: withoutURL(err), took: time.Since(begin)}
 }
 
-// check runs all tries. Each that does not go as it must is a line of its own.
+// check makes all the attempts. Each that fails is a line of its own.
 func (w *webhookChecker) check(ctx context.Context) {
 	if u, err := url.Parse(w.url); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
 		w.add(stateWarn, exitNo, "Meta takes https with a certificate of a known authority only", "give it an https address")
@@ -159,7 +147,9 @@ func (w *webhookChecker) greet(ctx context.Context, token string) (webhookAnswer
 	query.Set("hub.challenge", challenge)
 	query.Set("hub.verify_token", token)
 	u.RawQuery = query.Encode()
-	return w.ask(ctx, http.MethodGet, u.String(), http.Header{}, nil), challenge
+	header := webhookHeader("", nil)
+	header.Del("Content-Type")
+	return w.ask(ctx, http.MethodGet, u.String(), header, nil), challenge
 }
 
 // body is a webhook on which a bot does nothing: somebody it does not know has read everything.
@@ -174,14 +164,7 @@ func (w *webhookChecker) body() []byte {
 // post sends a webhook signed with a secret, with none for "".
 func (w *webhookChecker) post(ctx context.Context, secret string) webhookAnswer {
 	body := w.body()
-	header := http.Header{"Content-Type": {"application/json"}}
-	if secret != "" {
-		mac := hmac.New(sha1.New, []byte(secret))
-		mac.Write(body)
-		header.Set("X-Hub-Signature", "sha1="+hex.EncodeToString(mac.Sum(nil)))
-		header.Set("X-Hub-Signature-256", graphtest.Sign(secret, body))
-	}
-	return w.ask(ctx, http.MethodPost, w.url, header, body)
+	return w.ask(ctx, http.MethodPost, w.url, webhookHeader(secret, body), body)
 }
 
 // signed sends what Meta would. It returns false when nobody is there.
@@ -191,7 +174,7 @@ func (w *webhookChecker) signed(ctx context.Context) bool {
 		return true
 	}
 	a := w.post(ctx, w.d.secret.value)
-	w.ms = float64(a.took.Microseconds()) / 1000
+	w.ms = inMillis(a.took)
 	late := "answer first and work afterwards: package delivery takes events in durably"
 	switch {
 	case a.err != nil && !errors.Is(a.err, context.DeadlineExceeded):

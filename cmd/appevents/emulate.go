@@ -67,18 +67,14 @@ func (p *program) confirm(ctx context.Context, s *stage, bot string) {
 		begin := time.Now()
 		err := s.emulator.Handshake(ctx)
 		if err == nil {
-			p.note("webhook  %s confirmed in %s", withoutQuery(bot), millis(float64(time.Since(begin).Microseconds())/1000))
+			p.note("webhook  %s confirmed in %s", withoutQuery(bot), millis(inMillis(time.Since(begin))))
 			return
 		}
 		if !told {
 			p.note("webhook  %s not confirmed yet: %s", withoutQuery(bot), printable(err.Error()))
 			told = true
 		}
-		timer := time.NewTimer(time.Second)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if !pause(ctx, time.Second) {
 			return
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"hash/maphash"
 	"io"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,8 +73,7 @@ func newTarget(p *program, text string, retryFor time.Duration) (*target, error)
 			}
 		}
 	}
-	u, err := url.Parse(t.url)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if _, ok := webURL(t.url); !ok {
 		return nil, usageError("--forward takes [FIELD=]URL, with the http or https URL of a webhook")
 	}
 	t.name = withoutQuery(t.url)
@@ -159,7 +157,7 @@ func (t *target) offer(about session.About, body []byte, header http.Header) {
 
 // pass delivers a webhook, again and again until it is taken, refused for good, or late.
 func (t *target) pass(f *forwarded) {
-	for pause := cmp.Or(t.p.retryPause, firstPause); ; pause = min(2*pause, longestPause) {
+	for delay := cmp.Or(t.p.retryPause, firstPause); ; delay = min(2*delay, longestPause) {
 		err := t.post(f)
 		if err == nil {
 			t.passed.Add(1)
@@ -169,7 +167,7 @@ func (t *target) pass(f *forwarded) {
 			return
 		}
 		refusal, refused := errors.AsType[*refusedError](err)
-		if refused && refusal.final() || time.Now().Add(pause).After(f.until) {
+		if refused && refusal.final() || time.Now().Add(delay).After(f.until) {
 			t.drop(err.Error())
 			return
 		}
@@ -177,11 +175,7 @@ func (t *target) pass(f *forwarded) {
 			t.p.note("%s %s: %s; webhooks wait and are tried again", t.p.state(t.p.stderr, stateWarn), t.name,
 				printable(err.Error()))
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-t.ctx.Done():
-			timer.Stop()
+		if !pause(t.ctx, delay) {
 			t.dropped.Add(1) // the tally says so
 			return
 		}
@@ -222,10 +216,7 @@ func (t *target) post(f *forwarded) error {
 	req.Header = f.header
 	resp, err := t.http.Do(req)
 	if err != nil {
-		if urlErr, ok := errors.AsType[*url.Error](err); ok {
-			err = urlErr.Err // the URL may hold a secret
-		}
-		return err
+		return withoutURL(err)
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))

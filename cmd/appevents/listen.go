@@ -9,7 +9,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -86,7 +85,7 @@ func (c *listenCommand) Run(ctx context.Context, p *program) (err error) {
 		}
 	}
 	if c.AddrFile != "" {
-		if err := writeFile(c.AddrFile, reachable(socket.Addr())+"\n"); err != nil {
+		if err := replaceFile(c.AddrFile, []byte(reachable(socket.Addr())+"\n")); err != nil {
 			return errors.Join(fail(exitNo, "--addr-file: %w", err), socket.Close())
 		}
 	}
@@ -239,7 +238,7 @@ func (l *listener) refused(_ context.Context, err error) {
 		return // it was taken all the same
 	}
 	l.rejected.Add(1)
-	l.p.note("%s refused: %s", l.p.state(l.p.stderr, stateWarn), printable(strings.TrimPrefix(err.Error(), "appevents: ")))
+	l.p.note("%s refused: %s", l.p.state(l.p.stderr, stateWarn), errorText(err))
 }
 
 // take records, passes on and shows a genuine webhook.
@@ -313,16 +312,4 @@ func masked(id string) string {
 		return strings.Repeat("…", min(len(id), 1))
 	}
 	return "…" + id[len(id)-shown:]
-}
-
-// plural is a number with its noun.
-func plural(n int64, noun string) string {
-	text := strconv.FormatInt(n, 10)
-	if noun != "" {
-		text += " " + noun
-		if n != 1 {
-			text += "s"
-		}
-	}
-	return text
 }

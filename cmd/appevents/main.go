@@ -7,8 +7,8 @@
 //
 // # Settings
 //
-// The first of these that has a setting counts: the flag, the variable APPEVENTS_ and its name, .appevents.json in the
-// working directory, the user's file $XDG_CONFIG_HOME/appevents/config.json (else ~/.config; %AppData% on
+// A setting comes from the first of these that has it: the flag, the variable APPEVENTS_ and its name, .appevents.json
+// in the working directory, the user's file $XDG_CONFIG_HOME/appevents/config.json (or in ~/.config; in %AppData% on
 // Windows), the default. Both files are JSON objects with the same keys:
 //
 //	{
@@ -21,8 +21,8 @@
 //	}
 //
 // Flags of the emulator are keys too: addr, bot, max, seed, offline and the like. In each file the chosen profile goes
-// before the rest; --profile or APPEVENTS_PROFILE choose it. access_token_command, a program that prints the access
-// token, is taken from the user's file alone, and a project's file may lead calls to this machine or to Meta alone.
+// before the rest; --profile or APPEVENTS_PROFILE chooses it. access_token_command, a program that prints the access
+// token, is taken from the user's file alone, and a project's file can send calls only to this machine or to Meta.
 //
 // # Credentials
 //

@@ -2,12 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -240,4 +244,49 @@ func (p *program) unicode() bool {
 		}
 	}
 	return runtime.GOOS == "windows"
+}
+
+// plural is a number with its noun.
+func plural(n int64, noun string) string {
+	text := strconv.FormatInt(n, 10)
+	if noun != "" {
+		text += " " + noun
+		if n != 1 {
+			text += "s"
+		}
+	}
+	return text
+}
+
+// millis is a number of milliseconds for a person.
+func millis(ms float64) string {
+	if ms < 10 {
+		return strconv.FormatFloat(ms, 'f', 1, 64) + " ms"
+	}
+	return strconv.FormatFloat(ms, 'f', 0, 64) + " ms"
+}
+
+// inMillis is how many milliseconds a time is, to the microsecond.
+func inMillis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// replaceFile writes a file in one step, for its owner alone, so that those who watch for it never see half of it.
+func replaceFile(name string, data []byte) error {
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
+	}
+	temp, err := os.CreateTemp(filepath.Dir(name), ".appevents-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(data)
+	if err == nil {
+		err = temp.Sync()
+	}
+	if err = errors.Join(err, temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(temp.Name())
+	}
+	return err
 }

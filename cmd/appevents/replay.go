@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"math"
-	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +52,8 @@ func (c *replayCommand) Run(ctx context.Context, p *program) error {
 		return usageError("--wait and --settle must not be negative")
 	case c.To == "" && c.AppSecretFile != "":
 		return usageError("--app-secret-file goes with --to: the emulator signs with its own secret")
-	case c.To != "" && !isWebURL(c.To):
+	}
+	if _, ok := webURL(c.To); c.To != "" && !ok {
 		return usageError("--to must be the http or https URL of a webhook")
 	}
 	list, err := p.readSession(c.Session)
@@ -168,31 +166,4 @@ func (p *program) readSession(name string) ([]session.Webhook, error) {
 		return nil, fail(exitNo, "%s holds no webhook", name)
 	}
 	return list, nil
-}
-
-func isWebURL(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
-}
-
-// replaceFile writes a file in one step, for its owner alone.
-func replaceFile(name string, data []byte) error {
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		name = target
-	}
-	temp, err := os.CreateTemp(filepath.Dir(name), ".appevents-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(data)
-	if err == nil {
-		err = temp.Sync()
-	}
-	if err = errors.Join(err, temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), name)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-	}
-	return err
 }

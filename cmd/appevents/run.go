@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os/exec"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
@@ -165,7 +163,7 @@ func (p *program) findBot(ctx context.Context, s *stage, bot string, group *proc
 			p.confirm(ctx, s, first)
 			return
 		}
-		if !pause(ctx) {
+		if !pause(ctx, retryPause) {
 			return
 		}
 	}
@@ -180,7 +178,7 @@ func waitListening(ctx context.Context, bot string) bool {
 		if err == nil || errors.Is(err, context.DeadlineExceeded) {
 			return ctx.Err() == nil
 		}
-		if !pause(ctx) {
+		if !pause(ctx, retryPause) {
 			return false
 		}
 	}
@@ -196,13 +194,4 @@ func (p *program) listeners(group *processGroup) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("http://127.0.0.1:%s", port)}
-}
-
-func withoutQuery(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "the bot"
-	}
-	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return strings.TrimSuffix(u.String(), "?")
 }

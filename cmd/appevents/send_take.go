@@ -159,14 +159,7 @@ func (q *queued) rejectLine(t *taking, err error) {
 
 // wait waits for room in a full queue.
 func (q *queued) wait(ctx context.Context) bool {
-	timer := time.NewTimer(fullDelay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return !q.halted()
-	case <-ctx.Done():
-		return false
-	}
+	return pause(ctx, fullDelay) && !q.halted()
 }
 
 // known deals with a line that the queue knows: one that stands in the file twice, or that an earlier run took. When

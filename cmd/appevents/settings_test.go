@@ -245,9 +245,9 @@ func TestDebugPrintsRequestsWithoutCredentials(t *testing.T) {
 
 	var stderr buffer
 	p := &program{stderr: &stderr, debug: true, secrets: []string{"canary-secret"}}
-	options := append(graphAt{BaseURL: bot.URL, GraphVersion: "v26.0"}.options(p),
+	sdk, err := appevents.New("1517776481860111", appevents.WithBaseURL(bot.URL), appevents.WithVersion("v26.0"),
+		appevents.WithHTTPClient(&http.Client{Transport: p.transport(&http.Transport{})}),
 		appevents.WithAccessToken("EAABcanary123"), appevents.WithAppSecret("canary-secret"))
-	sdk, err := appevents.New("1517776481860111", options...)
 	require.NoError(t, err)
 	_, err = sdk.LogActivity(t.Context(), &appevents.Activity{
 		Thread: appevents.Thread{PageID: "1", PSID: "2"}, Consent: appevents.ConsentAllowed,

@@ -3,11 +3,12 @@ package main
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // the older header is compared, never trusted
+	"crypto/sha1" //nolint:gosec // of the older header, which some bots still ask for
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"net/http"
 	"strings"
 )
 
@@ -19,11 +20,7 @@ type signCommand struct {
 
 // Run prints X-Hub-Signature-256, as Meta sends it.
 func (c *signCommand) Run(p *program) error {
-	secret, err := p.appSecret(c.secretFlags, c.File)
-	if err != nil {
-		return err
-	}
-	body, err := p.readBody(c.File)
+	secret, body, err := p.secretAndBody(c.secretFlags, c.File)
 	if err != nil {
 		return err
 	}
@@ -47,11 +44,7 @@ type verifyCommand struct {
 
 // Run says whether a signature is right, or which mistake makes it wrong.
 func (c *verifyCommand) Run(p *program) error {
-	secret, err := p.appSecret(c.secretFlags, c.File)
-	if err != nil {
-		return err
-	}
-	body, err := p.readBody(c.File)
+	secret, body, err := p.secretAndBody(c.secretFlags, c.File)
 	if err != nil {
 		return err
 	}
@@ -79,6 +72,15 @@ func (c *verifyCommand) Run(p *program) error {
 		err = answerNo()
 	}
 	return err
+}
+
+// secretAndBody reads what a signature is made of.
+func (p *program) secretAndBody(flags secretFlags, file string) (secret credential, body []byte, err error) {
+	if secret, err = p.appSecret(flags, file); err != nil {
+		return secret, nil, err
+	}
+	body, err = p.readBody(file)
+	return secret, body, err
 }
 
 // otherSecrets are the secrets that are configured beside the one that should have signed.
@@ -163,6 +165,18 @@ func (d *diagnosis) run() (mistake, bool) {
 	}
 	return mistake{"none", "none of the usual mistakes",
 		"The body was altered, or it was signed with a secret that is not configured here."}, false
+}
+
+// webhookHeader is the header of a webhook as Meta sends it, without a signature when there is no secret.
+func webhookHeader(secret string, body []byte) http.Header {
+	header := http.Header{
+		"Content-Type": {"application/json"}, "Accept": {"*/*"}, "User-Agent": {"facebookexternalua"},
+	}
+	if secret != "" {
+		header.Set("X-Hub-Signature", "sha1="+digest(sha1.New, secret, body))
+		header.Set("X-Hub-Signature-256", "sha256="+digest(sha256.New, secret, body))
+	}
+	return header
 }
 
 func digest(algorithm func() hash.Hash, secret string, body []byte) string {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -85,7 +84,7 @@ func (p *program) open(ctx context.Context, f *emulatorFlags, cfg emulator.Confi
 	}
 	go func() { s.served <- s.server.Serve(listener) }()
 	if f.AddrFile != "" {
-		if err := writeFile(f.AddrFile, reachable(listener.Addr())+"\n"); err != nil {
+		if err := replaceFile(f.AddrFile, []byte(reachable(listener.Addr())+"\n")); err != nil {
 			return nil, errors.Join(fail(exitNo, "--addr-file: %w", err), s.close())
 		}
 	}
@@ -109,22 +108,6 @@ func reachable(addr net.Addr) string {
 		return addr.String()
 	}
 	return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
-}
-
-// writeFile writes a file that others watch for: it appears whole.
-func writeFile(name, content string) error {
-	temp, err := os.CreateTemp(filepath.Dir(name), ".appevents-")
-	if err != nil {
-		return err
-	}
-	_, err = temp.WriteString(content)
-	if err = errors.Join(err, temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), name)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-	}
-	return err
 }
 
 // browserMark tells the browser from the bot, where everything that this program starts ends with it.

@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // the older header that some bots still ask for
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
@@ -165,10 +162,10 @@ func (c *triggerCommand) throughEmulator(ctx context.Context, p *program) error 
 
 // direct signs and posts, once for each time.
 func (c *triggerCommand) direct(ctx context.Context, p *program) error {
-	target, err := url.Parse(c.To)
-	if err != nil || target.Host == "" || target.Scheme != "http" && target.Scheme != "https" {
+	if _, ok := webURL(c.To); !ok {
 		return usageError("--to must be the http or https URL of a webhook")
 	}
+	var err error
 	secret := credential{value: rand.Text()} // what a forger has
 	if !c.Unsigned && !c.WrongSignature {
 		if secret, err = p.appSecret(c.secretFlags, c.bodySource()); err != nil {
@@ -189,13 +186,13 @@ func (c *triggerCommand) direct(ctx context.Context, p *program) error {
 		ok := status/100 == 2
 		if p.json {
 			err = p.printJSON(object{"url": withoutQuery(c.To), "status": status, "ok": ok,
-				"duration_ms": float64(took.Microseconds()) / 1000})
+				"duration_ms": inMillis(took)})
 		} else {
 			word := stateOK
 			if !ok {
 				word = stateFail
 			}
-			err = p.print("%s bot %d in %s", p.state(p.stdout, word), status, millis(float64(took.Microseconds())/1000))
+			err = p.print("%s bot %d in %s", p.state(p.stdout, word), status, millis(inMillis(took)))
 		}
 		if err != nil {
 			return err
@@ -216,15 +213,12 @@ func (c *triggerCommand) bodySource() string {
 }
 
 func (c *triggerCommand) header(secret string, body []byte) http.Header {
-	header := http.Header{
-		"Content-Type": {"application/json"}, "Accept": {"*/*"}, "User-Agent": {"facebookexternalua"},
-	}
 	if c.Unsigned {
-		return header
+		secret = ""
 	}
-	header.Set("X-Hub-Signature", "sha1="+digest(sha1.New, secret, body))
-	if !c.SHA1Only {
-		header.Set("X-Hub-Signature-256", "sha256="+digest(sha256.New, secret, body))
+	header := webhookHeader(secret, body)
+	if c.SHA1Only {
+		header.Del("X-Hub-Signature-256")
 	}
 	return header
 }
@@ -249,9 +243,7 @@ func (p *program) post(
 	begin := time.Now()
 	resp, err := client.Do(req)
 	if err != nil {
-		if urlErr, ok := errors.AsType[*url.Error](err); ok {
-			err = urlErr.Err // the URL may hold a secret
-		}
+		err = withoutURL(err)
 		switch {
 		case errors.Is(err, context.Canceled):
 			return 0, 0, err

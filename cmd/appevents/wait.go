@@ -132,16 +132,16 @@ func (p *program) again(ctx context.Context) bool {
 	if p.pause != nil {
 		return p.pause(ctx)
 	}
-	return pause(ctx)
+	return pause(ctx, retryPause)
 }
 
-// pause waits a little. It reports whether there is time left.
-func pause(ctx context.Context) bool {
-	timer := time.NewTimer(retryPause)
+// pause waits. It reports whether there is time left.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(max(d, 0))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
+		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
 	}

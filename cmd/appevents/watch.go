@@ -182,7 +182,7 @@ func (w *watch) until(ctx context.Context, within time.Duration, so func() bool)
 		if !time.Now().Before(deadline) {
 			return false, nil
 		}
-		if !pauseUntil(ctx, time.Now().Add(watchPause)) {
+		if !pause(ctx, watchPause) {
 			return false, ctx.Err()
 		}
 	}
