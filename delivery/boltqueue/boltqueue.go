@@ -198,6 +198,9 @@ func Open(path string, opts ...Option) (*Queue, error) {
 // Put implements [delivery.Queue]. When ctx ends while the item is being written, Put still waits for the disk, so its
 // answer is always right.
 func (q *Queue) Put(ctx context.Context, item delivery.Item) (added bool, err error) {
+	if err := q.opened(); err != nil {
+		return false, err
+	}
 	if err := checkLane(item.Lane); err != nil {
 		return false, err
 	}
@@ -238,12 +241,12 @@ func (q *Queue) arrived(lane string, seq uint64) {
 
 // Counts implements [delivery.Queue]. All figures survive a restart.
 func (q *Queue) Counts(context.Context) (delivery.Counts, error) {
-	q.mu.Lock()
-	closed, paused := q.closed, q.turns.Paused(time.Now())
-	q.mu.Unlock()
-	if closed {
-		return delivery.Counts{}, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return delivery.Counts{}, err
 	}
+	q.mu.Lock()
+	paused := q.turns.Paused(time.Now())
+	q.mu.Unlock()
 	var oldest time.Time
 	var c counts
 	err := q.view(func(tx *bbolt.Tx) error {
@@ -260,7 +263,7 @@ func (q *Queue) Counts(context.Context) (delivery.Counts, error) {
 // Close implements [delivery.Queue]. What waits to be written is written first.
 func (q *Queue) Close() error {
 	q.mu.Lock()
-	if q.closed {
+	if q.closed || q.opened() != nil {
 		q.mu.Unlock()
 		return nil
 	}
@@ -304,6 +307,14 @@ func (q *Queue) ended(err error) error {
 	return fmt.Errorf("boltqueue: %w: its file failed, open it again: %w", delivery.ErrClosed, err)
 }
 
+// opened returns an error when Open did not make the queue.
+func (q *Queue) opened() error {
+	if q.file == nil {
+		return fmt.Errorf("boltqueue: the queue is zero, make one with Open: %w", delivery.ErrClosed)
+	}
+	return nil
+}
+
 // usable returns ErrClosed once the queue is closed.
 func (q *Queue) usable() error {
 	q.mu.Lock()
@@ -311,7 +322,7 @@ func (q *Queue) usable() error {
 	if q.closed {
 		return delivery.ErrClosed
 	}
-	return nil
+	return q.opened()
 }
 
 // wrap names the package in errors of the file.

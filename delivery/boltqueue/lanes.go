@@ -27,6 +27,9 @@ func (q *Queue) count(lane string, n int64, floor uint64) {
 // Lanes implements [delivery.Queue]. The items are counted as they come and go. The oldest of a lane is the oldest
 // that is due: what waits to be tried again may be older.
 func (q *Queue) Lanes(context.Context) ([]delivery.LaneCounts, error) {
+	if err := q.opened(); err != nil {
+		return nil, err
+	}
 	now := time.Now()
 	q.mu.Lock()
 	if q.closed {

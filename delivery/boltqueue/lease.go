@@ -27,6 +27,9 @@ type receipt struct {
 
 // Lease implements [delivery.Queue].
 func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([]*delivery.Lease, error) {
+	if err := q.opened(); err != nil {
+		return nil, err
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -205,6 +208,9 @@ type change struct {
 
 // Settle implements [delivery.Queue]. Giving an item back costs no write.
 func (q *Queue) Settle(ctx context.Context, settlements ...delivery.Settlement) error {
+	if err := q.opened(); err != nil {
+		return err
+	}
 	changes, lost, err := q.pin(settlements)
 	if err != nil {
 		return err

@@ -59,6 +59,9 @@ func (list *storedPauses) seal(lane []byte) []byte {
 
 // Pause implements [delivery.Queue]. Both pauses of a lane and their notes survive a restart.
 func (q *Queue) Pause(ctx context.Context, p delivery.Pause) error {
+	if err := q.opened(); err != nil {
+		return err
+	}
 	if err := checkLane(p.Lane); err != nil {
 		return err
 	}

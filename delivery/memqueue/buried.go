@@ -41,8 +41,8 @@ func (q *Queue) dropBuried(now time.Time) {
 func (q *Queue) Buried(_ context.Context, from string, limit int) ([]delivery.Buried, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
-		return nil, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return nil, err
 	}
 	number, err := strconv.ParseUint(cmp.Or(from, "0"), 10, 64)
 	if err != nil {
@@ -64,8 +64,8 @@ func (q *Queue) Buried(_ context.Context, from string, limit int) ([]delivery.Bu
 func (q *Queue) Unbury(_ context.Context, list ...delivery.Unburial) (done int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
-		return 0, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return 0, err
 	}
 	q.dropBuried(q.time())
 	for _, u := range list {

@@ -39,8 +39,8 @@ func (p *pending) oldest() time.Time {
 func (q *Queue) Lanes(context.Context) ([]delivery.LaneCounts, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
-		return nil, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return nil, err
 	}
 	lanes := make(map[string]delivery.LaneCounts, len(q.lanes))
 	for name, p := range q.lanes {

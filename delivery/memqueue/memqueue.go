@@ -107,6 +107,17 @@ func (q *Queue) time() time.Time {
 	return now
 }
 
+// usable returns why the queue cannot be used, or nil. The caller holds mu.
+func (q *Queue) usable() error {
+	switch {
+	case q.now == nil:
+		return fmt.Errorf("memqueue: the queue is zero, make one with New: %w", delivery.ErrClosed)
+	case q.closed:
+		return delivery.ErrClosed
+	}
+	return nil
+}
+
 // Put implements [delivery.Queue].
 func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
 	if err := ctx.Err(); err != nil {
@@ -114,8 +125,8 @@ func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
-		return false, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return false, err
 	}
 	now := q.time()
 	for len(q.ages) > 0 && now.Sub(q.ages[0].put) >= q.window {
@@ -184,9 +195,9 @@ func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([
 		}
 		freed := skip.Changed()
 		q.mu.Lock()
-		if q.closed {
+		if err := q.usable(); err != nil {
 			q.mu.Unlock()
-			return nil, delivery.ErrClosed
+			return nil, err
 		}
 		now := q.time()
 		q.wakeUp(now)
@@ -245,8 +256,8 @@ type receipt struct{ id, number uint64 }
 func (q *Queue) Settle(_ context.Context, settlements ...delivery.Settlement) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
-		return delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return err
 	}
 	lost := 0
 	now := q.time()
@@ -345,8 +356,8 @@ func (q *Queue) remove(e *entry, leased bool) {
 func (q *Queue) Pause(_ context.Context, p delivery.Pause) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
-		return delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return err
 	}
 	if q.turns.Set(p, q.time()) {
 		q.signal.Notify()
@@ -358,8 +369,8 @@ func (q *Queue) Pause(_ context.Context, p delivery.Pause) error {
 func (q *Queue) Counts(context.Context) (delivery.Counts, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
-		return delivery.Counts{}, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return delivery.Counts{}, err
 	}
 	now := q.time()
 	q.dropBuried(now)

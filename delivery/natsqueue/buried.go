@@ -20,8 +20,8 @@ const atOnce = 256
 
 // Buried implements [delivery.Queue].
 func (q *Queue) Buried(ctx context.Context, from string, limit int) (list []delivery.Buried, err error) {
-	if q.ctx.Err() != nil {
-		return nil, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return nil, err
 	}
 	seq, err := strconv.ParseUint(cmp.Or(from, "1"), 10, 64)
 	if err != nil {
@@ -66,8 +66,8 @@ func (q *Queue) buriedOf(m *message) delivery.Buried {
 // Unbury implements [delivery.Queue]. It stops at the first error other than that a call is not there; what it did
 // until then counts.
 func (q *Queue) Unbury(ctx context.Context, list ...delivery.Unburial) (done int, err error) {
-	if q.ctx.Err() != nil {
-		return 0, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return 0, err
 	}
 	missing := 0
 	for from := 0; from < len(list) && err == nil; from += atOnce {

@@ -22,8 +22,8 @@ const maxCounts = 5
 // were made; only Duplicates counts this process alone. While calls are moved between the streams, the figures can be
 // off by those under way for a moment. Each call asks the servers.
 func (q *Queue) Counts(ctx context.Context) (delivery.Counts, error) {
-	if q.ctx.Err() != nil {
-		return delivery.Counts{}, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return delivery.Counts{}, err
 	}
 	var (
 		calls, later, buried jetstream.StreamState
@@ -109,8 +109,8 @@ func (q *Queue) submittedAt(m *message) time.Time {
 // Lanes implements [delivery.Queue]. It asks the servers for the first call of each lane: let a person wait for it, not
 // a request. Calls that an older version of this package stored are in no lane yet.
 func (q *Queue) Lanes(ctx context.Context) ([]delivery.LaneCounts, error) {
-	if q.ctx.Err() != nil {
-		return nil, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return nil, err
 	}
 	type place struct {
 		lane    string

@@ -41,8 +41,8 @@ type receipt struct {
 
 // Lease implements [delivery.Queue]. It takes turns between lanes, and up to 1,000 calls of a lane at a time.
 func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([]*delivery.Lease, error) {
-	if q.ctx.Err() != nil {
-		return nil, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return nil, err
 	}
 	if err := q.start(); err != nil {
 		return nil, fmt.Errorf("natsqueue: lease: %w", err)

@@ -203,8 +203,8 @@ func Open(ctx context.Context, js jetstream.JetStream, opts ...Option) (*Queue, 
 // Put implements [delivery.Queue]. An error that wraps [delivery.ErrTooLarge] says that the servers take no message of
 // this size.
 func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
-	if q.ctx.Err() != nil {
-		return false, delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return false, err
 	}
 	data := record.Append(nil, &record.Record{Item: q.clock.storedItem(item)})
 	if most := q.js.Conn().MaxPayload(); most > 0 && int64(len(data)+maxPast) > most {
@@ -401,8 +401,22 @@ func (q *Queue) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
+// usable returns why the queue cannot be used, or nil.
+func (q *Queue) usable() error {
+	switch {
+	case q.ctx == nil:
+		return fmt.Errorf("natsqueue: the queue is zero, make one with Open: %w", delivery.ErrClosed)
+	case q.ctx.Err() != nil:
+		return delivery.ErrClosed
+	}
+	return nil
+}
+
 // Close implements [delivery.Queue]. What was leased and not settled is handed out again when its lease ends.
 func (q *Queue) Close() error {
+	if q.ctx == nil {
+		return nil
+	}
 	q.mu.Lock()
 	q.closed = true
 	q.mu.Unlock()

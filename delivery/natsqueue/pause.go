@@ -129,8 +129,8 @@ func (q *Queue) setPause(key string, p delivery.Pause, revision uint64, own bool
 
 // Pause implements [delivery.Queue]. A longer pause that another process began stays, unless p is a person's.
 func (q *Queue) Pause(ctx context.Context, p delivery.Pause) error {
-	if q.ctx.Err() != nil {
-		return delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return err
 	}
 	key := pausePrefix + token(p.Lane)
 	if p.Manual {

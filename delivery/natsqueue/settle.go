@@ -50,8 +50,8 @@ func (q *Queue) each(n int, fn func(i int) error) error {
 
 // Settle implements [delivery.Queue].
 func (q *Queue) Settle(ctx context.Context, settlements ...delivery.Settlement) error {
-	if q.ctx.Err() != nil {
-		return delivery.ErrClosed
+	if err := q.usable(); err != nil {
+		return err
 	}
 	var lost atomic.Int64
 	var mu sync.Mutex

@@ -2,6 +2,7 @@ package pgqueue
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -101,7 +102,10 @@ func (q *Queue) wait(ctx context.Context, d time.Duration, woken <-chan struct{}
 
 // usable returns why the queue cannot be used any more with ctx, or nil.
 func (q *Queue) usable(ctx context.Context) error {
-	if q.ctx.Err() != nil {
+	switch {
+	case q.ctx == nil:
+		return fmt.Errorf("pgqueue: the queue is zero, make one with Open: %w", delivery.ErrClosed)
+	case q.ctx.Err() != nil:
 		return delivery.ErrClosed
 	}
 	return ctx.Err()

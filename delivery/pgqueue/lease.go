@@ -37,6 +37,9 @@ type receipt struct{ id, number int64 }
 // Lease implements [delivery.Queue]. It takes from up to 32 lanes at a time, an equal part from each, goes on with the
 // lanes that follow the next time, and returns up to 1,000 items.
 func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([]*delivery.Lease, error) {
+	if err := q.usable(ctx); err != nil {
+		return nil, err
+	}
 	q.listenOn()
 	for turns := 1; ; turns++ {
 		if err := q.usable(ctx); err != nil {

@@ -146,6 +146,9 @@ func kick(c chan<- struct{}) {
 // Close implements [delivery.Queue]. What is under way may end, for up to two seconds. The pool stays open. What was
 // leased and not settled is handed out again when its lease ends.
 func (q *Queue) Close() error {
+	if q.ctx == nil {
+		return nil
+	}
 	q.mu.Lock()
 	q.cancel()
 	q.mu.Unlock()

@@ -1,0 +1,13 @@
+package memqueue_test
+
+import (
+	"testing"
+
+	"github.com/appevents/appevents-go/delivery/internal/zerotest"
+	"github.com/appevents/appevents-go/delivery/memqueue"
+)
+
+func TestQueue_ZeroSaysSo(t *testing.T) {
+	t.Parallel()
+	zerotest.Run(t, new(memqueue.Queue), "New")
+}
