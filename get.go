@@ -21,7 +21,7 @@ var (
 // Get reads what this package has no method for, such as "me/accounts" or "901/subscribed_apps". The answer is decoded
 // into out as by [json.Unmarshal], with the client's own credentials blanked; a nil out drops it. A path with a host or
 // a version, or a query with a credential, is a [*ValidationError], and nothing is sent. The token is that of
-// [ScopeApp] for "app" and the client's app ID, and for all others that of [ScopePage] with the ID the path begins with.
+// [ScopeApp] for "app" and the client's app ID, and for all others that of [ScopePage] with the path's first ID.
 //
 // https://developers.facebook.com/docs/graph-api/overview
 func (c *Client) Get(ctx context.Context, path string, query url.Values, out any) error {
