@@ -252,7 +252,7 @@ func TestDoctor_FindsEachTroubleAndItsFixMendsIt(t *testing.T) {
 			check: "webhook", want: "the handshake: it answered 403 instead of 200", code: exitNo, byHand: []string{},
 			others: true},
 		"bot answers more than the challenge": {bot: func(w http.ResponseWriter, r *http.Request) {
-			_, _ = fmt.Fprintln(w, r.URL.Query().Get("hub.challenge"))
+			_, _ = fmt.Fprintf(w, "%q", r.URL.Query().Get("hub.challenge"))
 		}, check: "webhook", want: "not the challenge alone", code: exitNo, byHand: []string{}, others: true},
 		"bot sends elsewhere": {bot: func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusFound)
@@ -363,6 +363,24 @@ func TestDoctor_Warnings(t *testing.T) {
 			require.Equal(t, exitNo, got.code)
 		})
 	}
+}
+
+// Bots that write the challenge as a line are confirmed at Meta.
+func TestDoctor_ChallengeWithWhiteSpace(t *testing.T) {
+	t.Parallel()
+	w := healthyWard(t, emulator.Config{})
+	healthy := *w.serve.Load()
+	bot := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		healthy(rw, r)
+		if r.Method == http.MethodGet {
+			_, _ = fmt.Fprintln(rw)
+		}
+	})
+	w.serve.Store(&bot)
+	got, list := w.doctor(nil, "--webhook", w.bot)
+	require.Zero(t, got.code, got.stdout)
+	require.Equal(t, []string{"webhook: the handshake: white space surrounds the challenge in the answer"},
+		worst(list, stateWarn))
 }
 
 func TestDoctor_WhenGraphIsInTrouble(t *testing.T) {

@@ -128,6 +128,8 @@ func (w *webhookChecker) handshake(ctx context.Context) bool {
 		case a.err != nil || a.status != http.StatusOK:
 			w.add(stateFail, exitNo, "the handshake: it "+w.what(a)+" instead of 200", fix,
 				"VERIFY_TOKEN here and in the bot must be the same")
+		case strings.TrimSpace(a.body) == challenge && a.body != challenge:
+			w.add(stateWarn, 0, "the handshake: white space surrounds the challenge in the answer", fix)
 		case a.body != challenge:
 			w.add(stateFail, exitNo, "the handshake: the answer is not the challenge alone", fix)
 		}

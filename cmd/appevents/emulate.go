@@ -61,24 +61,31 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 	return errors.Join(err, s.close())
 }
 
-// confirm repeats the handshake until the bot passes it.
+// confirm repeats the handshake until the bot passes it. It says why it does not, once for each reason.
 func (p *program) confirm(ctx context.Context, s *stage, bot string) {
-	for told := false; ; {
+	told := ""
+	for wait := time.Second; ; wait = min(2*wait, maxConfirmWait) {
 		begin := time.Now()
 		err := s.emulator.Handshake(ctx)
 		if err == nil {
 			p.note("webhook  %s confirmed in %s", withoutQuery(bot), millis(inMillis(time.Since(begin))))
+			if doubt := s.emulator.State().HandshakeW; doubt != "" {
+				p.note("    warn %s", doubt)
+			}
 			return
 		}
-		if !told {
-			p.note("webhook  %s not confirmed yet: %s", withoutQuery(bot), printable(err.Error()))
-			told = true
+		if told != err.Error() && ctx.Err() == nil {
+			told = err.Error()
+			p.note("webhook  %s not confirmed yet: %s", withoutQuery(bot), printable(told))
 		}
-		if !pause(ctx, time.Second) {
+		if !pause(ctx, wait) {
 			return
 		}
 	}
 }
+
+// maxConfirmWait is how long at most a bot that has been mended waits for its next handshake.
+const maxConfirmWait = 5 * time.Second
 
 // adoptCredentials takes the credentials of the environment. What it returns lists those that the emulator made up.
 func (p *program) adoptCredentials(cfg *emulator.Config) (func(emulator.Credentials) []string, error) {

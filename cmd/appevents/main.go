@@ -52,7 +52,11 @@ func main() {
 
 // start runs the program until it ends or is told to.
 func start(p *program) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it; else the terminal has gone, and there is something to save
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	defer stop()
 	return p.run(ctx, os.Args[1:])
@@ -64,14 +68,15 @@ type program struct {
 	stdout, stderr io.Writer
 	environ        []string
 
-	dir     string                     // where the project's configuration is looked for; "" is the working directory
-	grace   time.Duration              // for a child to end, or requests to be answered, once we stop; 0 = 5 s
-	graph   http.RoundTripper          // where requests to Graph go; nil = the SDK's own
-	alone   bool                       // nothing else in this process starts programs: all below it are the bot's
-	pause   func(context.Context) bool // between attempts to reach an emulator; nil for a short one
-	ctx     context.Context            //nolint:containedctx // that of the run, which ends a prompt
-	config  *settings
-	secrets []string // credentials that were read, to take out of texts
+	dir      string                     // where the project's configuration is looked for; "" is the working directory
+	patience time.Duration              // for a bot to listen and be confirmed, before something is said; 0 = 5 s
+	grace    time.Duration              // for a child to end, or requests to be answered, once we stop; 0 = 5 s
+	graph    http.RoundTripper          // where requests to Graph go; nil = the SDK's own
+	alone    bool                       // nothing else in this process starts programs: all below it are the bot's
+	pause    func(context.Context) bool // between attempts to reach an emulator; nil for a short one
+	ctx      context.Context            //nolint:containedctx // that of the run, which ends a prompt
+	config   *settings
+	secrets  []string // credentials that were read, to take out of texts
 
 	retryPause time.Duration // before listen tries a target again; 0 = 1 s, doubled each time
 

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
@@ -93,6 +95,7 @@ func (c *runCommand) Run(ctx context.Context, p *program) (err error) {
 	go group.reap(watch.Done())
 	select {
 	case err = <-ended:
+		p.note("bot      ended with exit status %d", exitStatus(child, err))
 		group.end(grace) // what it has left behind
 	case <-ctx.Done():
 		group.end(grace)
@@ -126,7 +129,7 @@ var webhookPaths = []string{
 func (p *program) findBot(ctx context.Context, s *stage, bot string, group *processGroup) {
 	if bot != "" {
 		s.emulator.SetBot(bot)
-		if waitListening(ctx, bot) {
+		if p.waitListening(ctx, bot, group) {
 			p.confirm(ctx, s, bot)
 		}
 		return
@@ -149,14 +152,14 @@ func (p *program) findBot(ctx context.Context, s *stage, bot string, group *proc
 				if err != nil {
 					break // not HTTP, or too busy for now
 				}
-				if d.Acknowledged {
+				if confirmed(d) {
 					s.emulator.SetBot(base + path)
 					p.confirm(ctx, s, base+path)
 					return
 				}
 			}
 		}
-		if first != "" && time.Since(since) > 5*time.Second {
+		if first != "" && time.Since(since) > cmp.Or(p.patience, botPatience) {
 			p.note("webhook  no path of the bot passes the handshake; %s is tried. --bot names the right one, "+
 				"--verify-token-env the variable with its verify token", first)
 			s.emulator.SetBot(first)
@@ -169,9 +172,30 @@ func (p *program) findBot(ctx context.Context, s *stage, bot string, group *proc
 	}
 }
 
-// waitListening waits until the bot answers at all.
-func waitListening(ctx context.Context, bot string) bool {
+// botPatience is how long a bot may take to listen, and to pass the handshake, before something is said.
+const botPatience = 5 * time.Second
+
+// confirmed reports whether a path looks like the webhook: its answer is a challenge, be it with white space around it.
+// The handshake that follows is exact.
+func confirmed(d graphtest.Delivery) bool {
+	challenge := strings.TrimSpace(string(d.Body))
+	return d.Status == http.StatusOK && challenge != "" && len(challenge) <= 10 && decimal(challenge)
+}
+
+// waitListening waits until the bot answers at all. After a while it says where the bot listens instead.
+func (p *program) waitListening(ctx context.Context, bot string, group *processGroup) bool {
+	told := time.NewTimer(cmp.Or(p.patience, botPatience))
+	defer told.Stop()
 	for {
+		select {
+		case <-told.C:
+			where := ""
+			if ports, _ := group.ports(); len(ports) > 0 {
+				where = "; the bot listens at " + strings.Join(ports, " and ")
+			}
+			p.note("webhook  nobody answers at %s yet%s", withoutQuery(bot), where)
+		default:
+		}
 		attempt, cancel := context.WithTimeout(ctx, time.Second)
 		_, err := graphtest.Handshake(attempt, bot, "")
 		cancel()

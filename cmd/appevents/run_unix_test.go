@@ -3,12 +3,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,7 +83,7 @@ func getJSON(t *testing.T, address string, out any) {
 
 func TestEmulateEndsWhenTold(t *testing.T) {
 	t.Parallel()
-	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		p := launch(t, nil, "emulate")
 		address := p.address(t)
 		client := invocation{env: []string{"APPEVENTS_EMULATOR=" + address}}
@@ -94,6 +96,70 @@ func TestEmulateEndsWhenTold(t *testing.T) {
 		left, err := os.ReadDir(p.temp)
 		require.NoError(t, err)
 		require.Empty(t, left)
+	}
+}
+
+// Under nohup it goes on when the terminal has gone.
+func TestEmulateUnderNohup(t *testing.T) {
+	t.Parallel()
+	p := &process{addrFile: filepath.Join(t.TempDir(), "addr")}
+	p.cmd = exec.CommandContext(t.Context(), "sh", "-c", `trap "" HUP; exec "$0" "$@"`, os.Args[0], "emulate",
+		"--addr", "127.0.0.1:0", "--addr-file", p.addrFile)
+	p.cmd.Env = []string{asProgram + "=5s", "TMPDIR=" + t.TempDir(), "HOME=" + os.Getenv("HOME")}
+	p.cmd.Stderr = &p.stderr
+	require.NoError(t, p.cmd.Start())
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	client := invocation{env: []string{"APPEVENTS_EMULATOR=" + p.address(t)}}
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
+	require.Equal(t, result{}, client.run(t, "wait", "--ready"))
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, p.wait(), &p.stderr)
+}
+
+// Whoever finds the port taken leaves the session to the emulator that has it.
+func TestEmulateOnATakenPortLeavesTheSession(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	file := filepath.Join(t.TempDir(), "session.json")
+	got := invocation{}.run(t, "emulate", "--addr", listener.Addr().String(), "--session", file)
+	require.Equal(t, exitNo, got.code)
+	require.Contains(t, got.stderr, "another port: --addr 127.0.0.1:0")
+	require.NoFileExists(t, file)
+}
+
+// The mistakes of the first hour are named.
+func TestRunSaysWhatIsWrongWithTheBot(t *testing.T) {
+	t.Parallel()
+	elsewhere := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(elsewhere.Close)
+	for name, tt := range map[string]struct{ bot, want string }{
+		"another port":  {"http://" + freeAddress(t) + "/webhook", "nobody answers at http://"},
+		"another path":  {elsewhere.URL + "/hook", "is /hook the path of its webhook?"},
+		"it ends early": {"", "bot      ended with exit status 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var stdout, stderr buffer
+			p := &program{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, patience: 1,
+				environ: []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir()}}
+			args := []string{"run", "--addr", "127.0.0.1:0", "--offline", "--", "sh", "-c", "exit 3"}
+			if tt.bot != "" {
+				args = []string{"run", "--addr", "127.0.0.1:0", "--offline", "--bot", tt.bot, "--", "sleep", "1000"}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			code := make(chan int, 1)
+			go func() { code <- p.run(ctx, args) }()
+			require.Eventually(t, func() bool { return strings.Contains(stderr.String(), tt.want) },
+				time.Minute, 5*time.Millisecond, "%s", &stderr)
+			cancel()
+			ended := <-code
+			if tt.bot == "" {
+				require.Equal(t, 3, ended)
+			}
+		})
 	}
 }
 

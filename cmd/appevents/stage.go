@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -38,6 +39,9 @@ func (f *emulatorFlags) config(p *program) (emulator.Config, error) {
 		NoSHA1: f.NoSHA1, Max: f.Max, Seed: int64(f.Seed), SessionFile: f.Session, //nolint:gosec // a seed has no sign
 		Page: page.New,
 	}
+	if !p.quiet {
+		cfg.Logger = slog.New(slog.NewTextHandler(p.stderr, nil))
+	}
 	if f.VerifyTokenEnv != "" {
 		if cfg.VerifyToken = p.getenv(f.VerifyTokenEnv); cfg.VerifyToken == "" {
 			return cfg, fail(exitCredentials, "--verify-token-env: the variable is empty or not set")
@@ -61,17 +65,17 @@ func (p *program) open(ctx context.Context, f *emulatorFlags, cfg emulator.Confi
 			cfg.Hosts = append(cfg.Hosts, host)
 		}
 	}
-	s := &stage{served: make(chan error, 1)}
-	if s.authority, err = intercept.NewAuthority("", time.Now); err != nil {
-		return nil, err
-	}
-	if s.emulator, err = emulator.New(cfg); err != nil {
-		return nil, errors.Join(err, s.authority.Close())
-	}
+	// The port comes first: where another emulator has it, the session is that one's to write.
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", f.Addr)
 	if err != nil {
-		return nil, errors.Join(fail(exitNo, "%w; another port: --addr 127.0.0.1:0", err), s.authority.Close(),
-			s.emulator.Close())
+		return nil, fail(exitNo, "%w; another port: --addr 127.0.0.1:0", err)
+	}
+	s := &stage{served: make(chan error, 1)}
+	if s.authority, err = intercept.NewAuthority("", time.Now); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	if s.emulator, err = emulator.New(cfg); err != nil {
+		return nil, errors.Join(err, s.authority.Close(), listener.Close())
 	}
 	s.url = "http://" + reachable(listener.Addr())
 	s.proxy = &intercept.Proxy{

@@ -143,18 +143,21 @@ func (c *triggerCommand) throughEmulator(ctx context.Context, p *program) error 
 	if err != nil {
 		return err
 	}
-	unanswered := false
+	unanswered, unsent := false, false
 	for _, x := range result.Exchanges {
 		if err := p.printExchange(x); err != nil {
 			return err
 		}
-		unanswered = unanswered || x.Status == 0 && x.Skipped == ""
+		unsent = unsent || x.Unsent
+		unanswered = unanswered || x.Status == 0 && x.Skipped == "" && !x.Unsent
 	}
 	switch {
 	case result.OK:
 		return nil
 	case unanswered:
 		return fail(exitUnknown, "the bot gave no answer")
+	case unsent:
+		return fail(exitNotSent, "not sent: the bot does not listen")
 	default:
 		return answerNo()
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
 	"github.com/appevents/appevents-go/graphtest"
 )
 
@@ -90,6 +91,23 @@ func TestTriggerForgeries(t *testing.T) {
 	<-requests
 	got = invocation{}.run(t, "trigger", "messages", "--to", bot.URL)
 	require.Equal(t, exitCredentials, got.code)
+}
+
+func TestTriggerThroughTheEmulatorSaysWhetherItWasSent(t *testing.T) {
+	t.Parallel()
+	bot, _ := newBot(t)
+	bot.Close()
+	e, err := emulator.New(emulator.Config{BotURL: bot.URL})
+	require.NoError(t, err)
+	server := httptest.NewServer(e)
+	t.Cleanup(func() {
+		require.NoError(t, e.Close())
+		server.Close()
+	})
+	got := invocation{env: []string{"APPEVENTS_EMULATOR=" + server.URL}}.run(t, "trigger", "messages")
+	require.Equal(t, exitNotSent, got.code)
+	require.Contains(t, got.stdout, "not sent: nobody listens at "+strings.TrimPrefix(bot.URL, "http://"))
+	require.Contains(t, got.stderr, "not sent: the bot does not listen")
 }
 
 func TestTriggerSaysWhetherItWasSent(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -208,6 +209,23 @@ func TestASessionIsRestoredWithoutCredentials(t *testing.T) {
 		_, err = emulator.New(cfg)
 		require.Error(t, err, bad)
 	}
+}
+
+func TestSessionsThatCannotBeGoneOnWith(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"cut": `{"Schema":1,"Rev":`, "later": `{"Schema":2}`, "text": "hello", "empty": ""} {
+		file := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+		_, err := emulator.New(emulator.Config{SessionFile: file})
+		require.ErrorContains(t, err, "is not a session of this version, and stays as it is")
+		kept, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, content, string(kept))
+	}
+	// What cannot be written is refused at the start, not when there is something to lose.
+	_, err := emulator.New(emulator.Config{SessionFile: filepath.Join(dir, "none", "session.json")})
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
 func TestLeadsKnowTheirAd(t *testing.T) {

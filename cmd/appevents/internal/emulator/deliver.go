@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/appevents/appevents-go/graphtest"
@@ -60,7 +62,7 @@ func (e *Emulator) open(wh webhook) (x *Exchange, bot string) {
 	switch {
 	case e.bot == "":
 		x.Skipped = "there is no bot yet"
-	case !wh.probe && wh.again == 0:
+	case !wh.probe:
 		x.Skipped = e.wanted(wh.field, wh.page, wh.auto)
 	}
 	e.add(x)
@@ -110,7 +112,7 @@ func (e *Emulator) deliver(ctx context.Context, wh webhook) Exchange {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	x.Done, x.Status, x.Failure = true, got.status, got.failure
+	x.Done, x.Status, x.Failure, x.Unsent = true, got.status, got.failure, got.unsent
 	x.DurationMS = millis(got.took)
 	x.Accepted = got.status == http.StatusOK
 	e.resize(x, x.Request, e.clean(truncate(string(got.body), maxShown)))
@@ -130,6 +132,7 @@ type reply struct {
 	body    []byte
 	took    time.Duration
 	failure string
+	unsent  bool // nothing has left: no connection came about
 }
 
 func (e *Emulator) post(ctx context.Context, bot string, body []byte, sign string) reply {
@@ -180,9 +183,15 @@ func (e *Emulator) request(ctx context.Context, method, target string, header ht
 	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		err = urlErr.Err // without the address, which may hold the verify token
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	dial, _ := errors.AsType[*net.OpError](err)
+	switch got.unsent = dial != nil && dial.Op == "dial"; {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		got.failure = "not sent: nobody listens at " + req.URL.Host
+	case got.unsent:
+		got.failure = "not sent: " + err.Error()
+	case errors.Is(err, context.DeadlineExceeded):
 		got.failure = "no answer within 5 s"
-	} else {
+	default:
 		got.failure += err.Error()
 	}
 	return got
@@ -193,6 +202,25 @@ func (e *Emulator) Handshake(ctx context.Context) error {
 	return e.shakeHands(ctx, e.creds.VerifyToken)
 }
 
+// openHandshake records a handshake that is about to be tried. One that fails is tried again and again until the bot is
+// right: those attempts are one exchange, so that they do not push everything else out of the record. The lock is held.
+func (e *Emulator) openHandshake(bot string) *Exchange {
+	if n := len(e.s.Exchanges); n > 0 {
+		last := e.s.Exchanges[n-1]
+		if last.Kind == "handshake" && last.Done && last.Failure != "" && last.Path == botPath(bot) {
+			last.Time, last.Done = e.now(), false
+			e.update(last)
+			return last
+		}
+	}
+	x := &Exchange{
+		Time: e.now(), Direction: DirWebhook, Kind: "handshake", Summary: "confirm the webhook", Method: http.MethodGet,
+		Path: botPath(bot),
+	}
+	e.add(x)
+	return x
+}
+
 func (e *Emulator) shakeHands(ctx context.Context, token string) error {
 	e.mu.Lock()
 	bot := e.bot
@@ -200,12 +228,8 @@ func (e *Emulator) shakeHands(ctx context.Context, token string) error {
 		e.mu.Unlock()
 		return errors.New("emulator: there is no bot yet")
 	}
-	x := &Exchange{
-		Time: e.now(), Direction: DirWebhook, Kind: "handshake", Summary: "confirm the webhook", Method: http.MethodGet,
-		Path: botPath(bot),
-	}
-	e.add(x)
-	challenge := fmt.Sprint(1158200000 + x.ID)
+	x := e.openHandshake(bot)
+	challenge := fmt.Sprint(1158200000 + e.s.Rev)
 	e.mu.Unlock()
 
 	u, _ := url.Parse(bot) // SetBot has seen to it
@@ -218,19 +242,30 @@ func (e *Emulator) shakeHands(ctx context.Context, token string) error {
 	got := e.request(ctx, http.MethodGet, u.String(), header, nil)
 
 	var err error
-	switch {
+	doubt := ""
+	switch answer := string(got.body); {
 	case got.failure != "":
 		err = errors.New(got.failure)
+	case got.status == http.StatusNotFound:
+		err = fmt.Errorf("the bot answered 404 instead of 200: is %s the path of its webhook?", x.Path)
+	case got.status == http.StatusForbidden || got.status == http.StatusUnauthorized:
+		err = fmt.Errorf("the bot answered %d instead of 200: has it another verify token?", got.status)
 	case got.status != http.StatusOK:
 		err = fmt.Errorf("the bot answered %d instead of 200", got.status)
-	case string(got.body) != challenge:
+	case strings.TrimSpace(answer) != challenge:
 		err = errors.New("the bot did not answer with the challenge alone")
+	case answer != challenge:
+		doubt = "white space surrounds the challenge in the bot's answer; Meta asks for the challenge alone"
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	x.Done, x.Status, x.Failure, x.Accepted = true, got.status, got.failure, err == nil
 	x.DurationMS = millis(got.took)
-	e.shake = handshake{state: "ok", took: got.took}
+	e.shake = handshake{state: "ok", doubt: doubt, took: got.took}
+	x.Problems = nil
+	if doubt != "" {
+		x.Problems = []Problem{{Field: "hub.challenge", Rule: "alone", Message: doubt}}
+	}
 	if err != nil {
 		e.shake = handshake{state: "failed", why: err.Error(), took: got.took}
 		x.Failure = err.Error()

@@ -85,6 +85,7 @@ type Emulator struct {
 type handshake struct {
 	state string
 	why   string
+	doubt string // what is odd about one that is ok
 	took  time.Duration
 }
 
@@ -115,6 +116,9 @@ func New(cfg Config) (*Emulator, error) {
 	}
 	e.s = e.newStore()
 	if err := e.restore(); err != nil {
+		return nil, err
+	}
+	if err := e.save(); err != nil { // better now than when there is something to lose
 		return nil, err
 	}
 	e.graph = graphtest.New(e.graphOptions()...)

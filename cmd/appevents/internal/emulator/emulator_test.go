@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -87,6 +89,82 @@ func TestDeliverAgainCountsTwice(t *testing.T) {
 	require.Equal(t, 1, r.counted()["customer_care_csat"].Twice)
 	require.Equal(t, 2, r.counted()["customer_care_csat"].Accepted)
 	require.Equal(t, http.StatusNotFound, r.post("/-/api/again/999", struct{}{}, nil))
+}
+
+// A bot that de-duplicates by message ID has to recognise what comes again.
+func TestTimesDeliversTheSameBytes(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{"messages", "messages/quick_reply", "messaging_postbacks", "messaging_optins"} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, emulator.Config{Now: everLater()})
+			var out struct{ Exchanges []emulator.Exchange }
+			require.Equal(t, 200, r.post("/-/api/trigger", map[string]any{"field": field, "times": 3}, &out))
+			require.Len(t, out.Exchanges, 3)
+			require.Len(t, r.bot.bodies, 3)
+			for n, x := range out.Exchanges[1:] {
+				require.Equal(t, out.Exchanges[0].ID, x.Again)
+				require.Equal(t, r.bot.bodies[0], r.bot.bodies[n+1])
+				require.Equal(t, r.bot.header[0].Get("X-Hub-Signature-256"), r.bot.header[n+1].Get("X-Hub-Signature-256"))
+			}
+			require.Len(t, r.e.Messages(page, kim, 10), 1, "the person did it once")
+		})
+	}
+}
+
+// everLater is a clock on which time passes between any two looks.
+func everLater() func() time.Time {
+	var seconds atomic.Int64
+	return func() time.Time { return time.Date(2026, 11, 21, 12, 0, int(seconds.Add(1)), 0, time.UTC) }
+}
+
+// What does not arrive does not arrive the second time either.
+func TestAgainKeepsToTheSubscriptions(t *testing.T) {
+	t.Parallel()
+	r := start(t, emulator.Config{})
+	status, answer := r.graph(http.MethodPost, "/v26.0/me/subscribed_apps?subscribed_fields=messages", nil)
+	require.Equal(t, 200, status, answer)
+	var out struct{ Exchanges []emulator.Exchange }
+	r.post("/-/api/trigger", map[string]any{"field": "messaging_postbacks", "times": 2}, &out)
+	for _, x := range out.Exchanges {
+		require.Contains(t, x.Skipped, "the Page is not subscribed to messaging_postbacks")
+	}
+	require.Empty(t, r.bot.bodies)
+}
+
+func TestHandshake(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, before, after, state, words string }{
+		{"challenge alone", "", "", "ok", ""},
+		{"as a line", "", "\n", "ok", "white space surrounds the challenge"},
+		{"white space on both sides", " \t", "\r\n", "ok", "white space surrounds the challenge"},
+		{"in quotes", `"`, `"`, "failed", "did not answer with the challenge alone"},
+		{"with words", "challenge: ", "", "failed", "did not answer with the challenge alone"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			bot := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = fmt.Fprint(w, tc.before, r.URL.Query().Get("hub.challenge"), tc.after)
+			}))
+			t.Cleanup(bot.Close)
+			r := start(t, emulator.Config{BotURL: bot.URL})
+			for range 3 { // as long as it fails
+				err := r.e.Handshake(t.Context())
+				require.Equal(t, tc.state == "ok", err == nil, "%v", err)
+			}
+			state := r.e.State()
+			require.Equal(t, tc.state, state.Handshake)
+			require.Contains(t, state.HandshakeW+state.HandshakeE, tc.words)
+			list, _, _ := r.e.Exchanges(0, 0)
+			if tc.state == "failed" {
+				require.Len(t, list, 1, "attempts do not fill the record")
+				return
+			}
+			require.Len(t, list, 3)
+			require.Equal(t, tc.words != "", len(list[0].Problems) > 0)
+			require.Equal(t, tc.words, state.HandshakeW[:len(tc.words)])
+		})
+	}
 }
 
 func TestRetiredEdgeNamesTheWaysOut(t *testing.T) {

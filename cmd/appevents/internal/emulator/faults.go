@@ -3,6 +3,7 @@ package emulator
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net"
@@ -174,9 +175,31 @@ func (e *Emulator) decorate(h http.Header, page string) {
 // EmulatorHeader is in every answer that Graph itself did not give.
 const EmulatorHeader = "X-Emulator"
 
+// refusedByFault records the error that an injected fault answers with: unlike refusals, it is in the answer only.
+func (e *Emulator) refusedByFault(c *call, body []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c.fault == "" || c.x.Accepted || c.x.Error != nil {
+		return
+	}
+	var answer struct {
+		Error struct {
+			Code    int
+			Subcode int `json:"error_subcode"`
+			Message string
+		}
+	}
+	if json.Unmarshal(body, &answer) != nil || answer.Error.Code == 0 {
+		return // a gateway's page, or nothing
+	}
+	c.x.Error = &Error{Code: answer.Error.Code, Subcode: answer.Error.Subcode, Message: answer.Error.Message}
+	e.update(c.x)
+}
+
 func (a *answer) bent() bool { return a.c.shape != shapeNone && a.c.shape != shapeHeld }
 
 func (a *answer) Write(p []byte) (int, error) {
+	a.e.refusedByFault(a.c, p)
 	if room := maxShown - a.kept.Len(); room > 0 {
 		a.kept.Write(p[:min(room, len(p))])
 	}

@@ -85,7 +85,8 @@ func (e *Emulator) Say(ctx context.Context, in Say) (Exchange, error) {
 	return list[0], nil
 }
 
-// Trigger sends a webhook, several times when asked to.
+// Trigger sends a webhook. When it is asked to do so several times, those after the first are redeliveries of the same
+// bytes, as Meta sends a webhook again whose answer it did not get.
 func (e *Emulator) Trigger(ctx context.Context, in Trigger) ([]Exchange, error) {
 	switch in.Sign {
 	case "", "unsigned", "wrong", "sha1-only":
@@ -95,15 +96,13 @@ func (e *Emulator) Trigger(ctx context.Context, in Trigger) ([]Exchange, error) 
 	if in.Times < 0 || in.Times > 100 {
 		return nil, &InputError{Field: "times", Message: "must be 1 to 100"}
 	}
-	var list []Exchange
-	for n := range max(in.Times, 1) {
-		wh, err := e.webhook(in)
-		if err != nil {
-			return nil, err
-		}
-		if len(in.Body) > 0 && n > 0 {
-			wh.again = list[0].ID // the same bytes
-		}
+	wh, err := e.webhook(in)
+	if err != nil {
+		return nil, err
+	}
+	list := []Exchange{e.deliver(ctx, wh)}
+	wh.again, wh.bubble = list[0].ID, nil // from here on the same bytes, which the person has not written again
+	for range max(in.Times, 1) - 1 {
 		list = append(list, e.deliver(ctx, wh))
 	}
 	return list, nil

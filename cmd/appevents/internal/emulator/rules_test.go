@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +156,16 @@ func TestFaultsMeetTheirCallOnEveryEdge(t *testing.T) {
 				status, body, err := request()
 				list, _, _ := r.e.Exchanges(0, 0)
 				require.Contains(t, []string{list[1].Fault, list[0].Fault}, name)
+				met := list[slices.IndexFunc(list, func(x emulator.Exchange) bool { return x.Fault == name })]
+				want := map[string]int{
+					"throttle": 4, "error 80006/0": 80006, "transient": 2, "expired token": 190, "missing permission": 200,
+				}[name]
+				if want == 0 {
+					require.Nil(t, met.Error, "the answer says nothing of Graph's")
+				} else {
+					require.NotNil(t, met.Error)
+					require.Equal(t, want, met.Error.Code)
+				}
 				switch name {
 				case "reset", "reset early":
 					require.Error(t, err)

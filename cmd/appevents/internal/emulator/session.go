@@ -29,7 +29,8 @@ func (e *Emulator) restore() error {
 	s := e.newStore()
 	s.People, s.Pages = nil, nil
 	if err := json.Unmarshal(data, &s); err != nil || !s.whole() {
-		return fmt.Errorf("emulator: %s is not a session of this version", e.cfg.SessionFile)
+		return fmt.Errorf("emulator: %s is not a session of this version, and stays as it is: name another file, or move "+
+			"this one away", e.cfg.SessionFile)
 	}
 	fresh := e.newStore()
 	if len(s.People) == 0 {
@@ -110,6 +111,7 @@ func (e *Emulator) saveEvery() {
 	ticker := time.NewTicker(saveInterval)
 	defer ticker.Stop()
 	saved, _ := e.Changed()
+	told := false
 	for {
 		select {
 		case <-ticker.C:
@@ -121,9 +123,12 @@ func (e *Emulator) saveEvery() {
 			continue
 		}
 		if err := e.save(); err != nil {
-			e.log.Error("the session could not be saved", "error", err)
+			if !told {
+				e.log.Error("the session cannot be saved; it is tried again, and what was saved before stays", "error", err)
+			}
+			told = true
 			continue
 		}
-		saved = rev
+		saved, told = rev, false
 	}
 }

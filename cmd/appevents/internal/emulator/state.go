@@ -17,12 +17,13 @@ func (e *Emulator) State() State {
 	defer e.mu.Unlock()
 	s := State{
 		Schema: 1, Rev: e.s.Rev, AppID: e.creds.AppID, Bot: shownBot(e.bot),
-		Handshake: e.shake.state, HandshakeE: e.shake.why, HandshakeM: millis(e.shake.took),
+		Handshake: e.shake.state, HandshakeE: e.shake.why, HandshakeW: e.shake.doubt, HandshakeM: millis(e.shake.took),
 		Subscribed: slices.Clone(e.s.App.Fields), Callback: e.s.App.Callback, Offset: e.s.Offset.String(),
 		Exchanges: len(e.s.Exchanges), Forgotten: e.s.Forgotten, Turns: len(e.s.Turns),
 		Findings: slices.Clone(e.s.Findings), Unknown: slices.Clone(e.s.Unknown),
 		Faults: []FaultState{}, People: []Person{},
 		Skew: e.s.Skew.String(), Usage: e.s.Usage, Secret: "own", AppSet: e.s.App.Set, Datasets: []DatasetState{},
+		NoOther: e.s.DatasetsClosed,
 	}
 	if e.s.OtherSecret {
 		s.Secret = "other"

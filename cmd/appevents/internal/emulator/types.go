@@ -42,6 +42,7 @@ type Exchange struct {
 	Status     int       `json:"status"` // 0: no answer
 	DurationMS float64   `json:"duration_ms"`
 	Failure    string    `json:"failure,omitempty"` // why there was no answer
+	Unsent     bool      `json:"unsent,omitempty"`  // the webhook never left: there was no connection to the bot
 	Accepted   bool      `json:"accepted"`          // Graph took the call, or the bot the webhook
 	Fault      string    `json:"fault,omitempty"`   // the injected fault that met the call
 	Error      *Error    `json:"error,omitempty"`   // Graph's refusal
@@ -270,6 +271,7 @@ type State struct {
 	Bot        string         `json:"bot,omitempty"` // URL of the bot's webhook, without its query
 	Handshake  string         `json:"handshake"`     // "none", "ok" or "failed"
 	HandshakeE string         `json:"handshake_error,omitempty"`
+	HandshakeW string         `json:"handshake_warning,omitempty"` // what is odd about one that is ok
 	HandshakeM float64        `json:"handshake_ms,omitempty"`
 	Pages      []PageState    `json:"pages"`
 	People     []Person       `json:"people"`
@@ -282,6 +284,7 @@ type State struct {
 	Secret     string         `json:"app_secret"`                  // "own", or "other": signatures of the bot are refused
 	AppSet     bool           `json:"app_subscribed"`              // the bot subscribed the app
 	Datasets   []DatasetState `json:"datasets"`
+	NoOther    bool           `json:"datasets_closed"` // one was declared: others do not exist
 	Exchanges  int            `json:"exchanges"`
 	Forgotten  int64          `json:"forgotten"` // exchanges that made room for newer ones
 	Turns      int            `json:"turns"`
