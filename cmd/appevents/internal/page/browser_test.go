@@ -462,6 +462,43 @@ func TestBrowserWithoutJavaScript(t *testing.T) {
 	b.quiet(s.url)
 }
 
+// What Meta has (Pages, datasets, limits, a clock) is set in the page, with and without JavaScript.
+func TestBrowserSetup(t *testing.T) {
+	t.Parallel()
+	for name, without := range map[string]bool{"with JavaScript": false, "without": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openShop(t, emulator.Config{})
+			b := openTab(t)
+			b.watch()
+			_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled,
+				emulation.SetScriptExecutionDisabledParams{Value: without})
+			require.NoError(t, err)
+			b.open(s.url + "/?tab=setup")
+			for _, step := range []struct{ form, field, value, want string }{
+				{"usage", "percent", "95", "95 % used up"},
+				{"clock", "skew", "-10m", "-10m0s off"},
+				{"datasets", "id", "77", "Dataset 77"},
+				{"pages", "id", "108001112223335", "Tea House"},
+			} {
+				form := `#setup form[action="/-/api/` + step.form + `"]:not(#undeclare) `
+				b.do(chromedp.SetValue(form+"input[name="+step.field+"]", step.value))
+				if step.form == "pages" {
+					b.do(chromedp.SetValue(form+"input[name=name]", "Tea House"))
+				}
+				b.do(chromedp.Click(form + "button"))
+				b.until("document.querySelector('#setup')?.innerText.includes('" + step.want + "')")
+			}
+			b.until("document.querySelector('form[action=\"/-/api/person\"] select[name=page]')")
+			require.Contains(t, eval[string](b, "document.getElementById('status').innerText"), "95 % of the limits used up")
+			b.do(chromedp.Click("#setup button[form=undeclare]"))
+			b.until("document.querySelector('#setup')?.innerText.includes('no other exists')")
+			b.until("!document.querySelector('#setup button[form=undeclare]')")
+			b.quiet(s.url)
+		})
+	}
+}
+
 // However long the session, what a browser lays out is bounded, and a key press touches none of it.
 func TestBrowserLongSession(t *testing.T) {
 	t.Parallel()

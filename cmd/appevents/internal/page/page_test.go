@@ -235,6 +235,41 @@ func TestSetup(t *testing.T) {
 	require.Regexp(t, `messaging_postbacks</th><td>no</td><td>no</td><td><b class="bad">✗ no`, body)
 }
 
+// Pages, datasets, usage and Graph's clock are set by forms that need no JavaScript.
+func TestSetupChangesThePlatform(t *testing.T) {
+	t.Parallel()
+	_, base := start(t)
+	_, body := get(t, base+"/?tab=setup")
+	require.NotContains(t, body, "Writes to", "there is one Page")
+	require.Contains(t, body, "any other ID is one too")
+	require.Contains(t, body, "no usage headers are sent")
+	for _, form := range []struct{ path, fields, want string }{
+		{"pages", "id=108001112223335&name=Tea+House", `Tea House <code>108001112223335</code>`},
+		{"datasets", "id=77&name=&pages=108001112223335", `Dataset 77 <code>77</code> of 108001112223335 <button form="undeclare"`},
+		{"datasets", "remove=1&id=77", `<dt>Datasets</dt><dd>none; no other exists`},
+		{"usage", "percent=95", `! 95 % of the limits used up`},
+		{"usage", "percent=0", "no usage headers are sent"},
+		{"clock", "skew=-10m", `Graph's Date is -10m0s off`},
+		{"clock", "skew=soon", `✗ skew must be a duration such as 10m or -1h`},
+		{"pages", "id=x&name=y", `✗ id must be a number`},
+		{"person", "name=Ada&page=108001112223335", "Conversation · Kim Berg"},
+	} {
+		require.Contains(t, body, `action="/-/api/`+form.path+`"`)
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, base+"/-/api/"+form.path,
+			strings.NewReader(form.fields+"&show=tab%3Dsetup"))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Accept", "text/html")
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusSeeOther, resp.StatusCode)
+		require.Contains(t, resp.Header.Get("Location"), "tab=setup")
+		_, body = get(t, base+"/?tab=setup")
+		require.Contains(t, body, form.want, form.fields)
+	}
+	require.Contains(t, body, "Writes to")
+}
+
 func TestFiltersAndTabsWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	s := openShop(t, emulator.Config{})

@@ -117,6 +117,7 @@ document.addEventListener("submit", async (e) => {
     }
     say("");
     if (action === "/-/api/person") location.assign("/?person=" + encodeURIComponent(out.psid));
+    if (action === "/-/api/pages") location.reload(); // people can write to it
     if (action === "/-/api/reset") location.assign("/");
   } catch {
     say("✗ The emulator does not answer.");
