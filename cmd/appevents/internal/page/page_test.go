@@ -241,12 +241,12 @@ func TestSetupChangesThePlatform(t *testing.T) {
 	_, base := start(t)
 	_, body := get(t, base+"/?tab=setup")
 	require.NotContains(t, body, "Writes to", "there is one Page")
-	require.Contains(t, body, "any other ID is one too")
+	require.Contains(t, body, "Any ID is one, until")
 	require.Contains(t, body, "no usage headers are sent")
 	for _, form := range []struct{ path, fields, want string }{
 		{"pages", "id=108001112223335&name=Tea+House", `Tea House <code>108001112223335</code>`},
 		{"datasets", "id=77&name=&pages=108001112223335", `Dataset 77 <code>77</code> of 108001112223335 <button form="undeclare"`},
-		{"datasets", "remove=1&id=77", `<dt>Datasets</dt><dd>none; no other exists`},
+		{"datasets", "remove=1&id=77", `<dt>Datasets</dt><dd>No other ID is one.`},
 		{"usage", "percent=95", `! 95 % of the limits used up`},
 		{"usage", "percent=0", "no usage headers are sent"},
 		{"clock", "skew=-10m", `Graph's Date is -10m0s off`},
