@@ -28,6 +28,7 @@ type commands struct {
 	Replay replayCommand `cmd:"" help:"Deliver a session's webhooks again, and compare the events."`
 
 	Send    sendCommand    `cmd:"" help:"Send one event, or a file of stored calls, to Meta."`
+	Queue   queueCommand   `cmd:"" help:"Look at a queue, mend what was buried, and deliver what waits."`
 	Doctor  doctorCommand  `cmd:"" help:"Check token, subscriptions, dataset and webhook, and say what mends them."`
 	Events  eventsCommand  `cmd:"" help:"List the standard events: parameters, and where they are accepted."`
 	Explain explainCommand `cmd:"" help:"Explain an error code, an event or a webhook field."`
@@ -102,7 +103,8 @@ var errHelpShown = errors.New("help shown")
 // BeforeReset runs before kong complains about what is missing.
 func (helpFlag) BeforeReset(ctx *kong.Context) error {
 	options := kong.HelpOptions{
-		Compact: true, FlagsLast: true, WrapUpperBound: 80, ValueFormatter: kong.DefaultHelpValueFormatter,
+		Compact: true, FlagsLast: true, NoExpandSubcommands: true, WrapUpperBound: 80,
+		ValueFormatter: kong.DefaultHelpValueFormatter,
 	}
 	stdout := ctx.Stdout
 	var text strings.Builder
@@ -113,6 +115,7 @@ func (helpFlag) BeforeReset(ctx *kong.Context) error {
 		return err
 	}
 	help := strings.Replace(text.String(), "run <command> ... [flags]", "run [flags] -- COMMAND ARG…", 1)
+	help = queueArguments.Replace(help)
 	if ctx.Selected() == nil {
 		help += exitCodes
 	}

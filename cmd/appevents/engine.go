@@ -26,6 +26,10 @@ const (
 	// and a command that was interrupted may be given again after a holiday. Those on servers keep what they are set to.
 	fileWindow = 30 * 24 * time.Hour
 
+	// A queue that is only looked at keeps its buried calls as long, and as many, as its own process says.
+	keepAge = 100 * 365 * 24 * time.Hour
+	keepAll = 1 << 30
+
 	// reachTime is how long a server may take to answer the first time.
 	reachTime = 15 * time.Second
 )
@@ -84,16 +88,25 @@ func (p *program) openFile(path string, create bool) (*engine, error) {
 		return nil, usageError("the queue %s is a directory: name a file in it", printable(path))
 	case errors.Is(err, fs.ErrNotExist) && !create:
 		return nil, fail(exitNotSent, "there is no queue %s", printable(path))
+	case err == nil && info.Size() == 0 && !create:
+		return nil, fail(exitNotSent, "%s is no queue: it is empty", printable(path))
 	}
 	logger := slog.New(slog.DiscardHandler)
 	if !p.quiet {
 		logger = slog.New(slog.NewTextHandler(p.stderr, nil))
 	}
-	q, err := boltqueue.Open(path, boltqueue.WithLogger(logger), boltqueue.WithWindow(fileWindow))
+	options := []boltqueue.Option{boltqueue.WithLogger(logger), boltqueue.WithWindow(fileWindow)}
+	if !create {
+		options = append(options, boltqueue.WithBuriedAge(keepAge), boltqueue.WithBuriedLimit(keepAll))
+	}
+	q, err := boltqueue.Open(path, options...)
 	switch {
 	case errors.Is(err, boltqueue.ErrLocked):
-		return nil, fail(exitNotSent, "the queue %s is open in another process: stop that, or ask it by its own address",
-			printable(path))
+		return nil, &failure{
+			code: exitNotSent, err: fmt.Errorf("the queue %s is open in another process", printable(path)),
+			hint: "stop that, or, with the queue commands, ask it by its address: a bot that serves delivery/inspect " +
+				"has one such as http://127.0.0.1:8081/-/queue",
+		}
 	case err != nil:
 		return nil, fail(exitNotSent, "the queue %s: %w", printable(path), err)
 	}
@@ -168,7 +181,8 @@ func openPostgres(ctx context.Context, address string, create bool) (*engine, er
 		options, name = append(options, pgqueue.WithSchema(schema)), name+" schema "+schema
 	}
 	if !create {
-		options = append(options, pgqueue.WithoutMigration())
+		options = append(options, pgqueue.WithoutMigration(), pgqueue.WithBuriedAge(keepAge),
+			pgqueue.WithBuriedLimit(keepAll))
 	}
 	config, err := pgxpool.ParseConfig(u.String())
 	if err != nil {

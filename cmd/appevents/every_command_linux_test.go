@@ -116,6 +116,17 @@ var everyCommand = map[string][]callRow{
 		{args: []string{"/does/not/exist"}, code: exitUsage},
 		{args: nil, code: exitUsage},
 	},
+	"queue": {
+		{args: nil, code: exitUsage},
+		{args: []string{"--help"}, text: true},
+		{args: []string{"stats", "/does/not/exist"}, code: exitNotSent},
+		{args: []string{"buried", "http://" + nobodyHere + "/-/queue"}, code: exitNotSent},
+		{args: []string{"show", "1", "nats://u:canary@" + nobodyHere}, code: exitNotSent},
+		{args: []string{"export", "postgres://u:canary@" + nobodyHere + "/x"}, code: exitNotSent},
+		{args: []string{"discard", "/does/not/exist"}, code: exitUsage},
+		{args: []string{"resubmit", "--all", "/does/not/exist"}, code: exitNotSent},
+		{args: []string{"drain", "http://" + nobodyHere}, code: exitUsage},
+	},
 	"send": {
 		{args: []string{"Purchase", "--page=1070", "--psid=3290", "--consent=allowed", "--value=1", "--currency=USD", "--dry-run"}, code: exitCredentials},
 		{args: nil, code: exitUsage},

@@ -199,7 +199,7 @@ func explainUsage(app *kong.Application, args []string, err error) error {
 	}
 	at := "appevents"
 	if node != app.Node {
-		at += " " + node.Name
+		at = node.FullPath()
 	}
 	if f, ok := errors.AsType[*failure](err); ok { // of a setting
 		return f
@@ -216,7 +216,7 @@ func explainUsage(app *kong.Application, args []string, err error) error {
 	}
 	if given, ok := strings.CutPrefix(text, "unexpected argument "); ok {
 		given, _, _ = strings.Cut(given, ", did you mean")
-		if node == app.Node {
+		if len(node.Children) > 0 {
 			return wrong("unknown command %s%s", word(given), nearest(given, commandsOf(node)))
 		}
 		return wrong("unexpected argument after %s", at)

@@ -113,7 +113,7 @@ func (p *program) execute(ctx context.Context, args []string) (int, error) {
 		return exitUsage, usageError(`a command is needed; "appevents --help" lists them`)
 	}
 	configErr := p.config.load(parser.Model, valueOf(args, "--profile"))
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(gatherArguments(parser.Model, args))
 	switch {
 	case errors.Is(err, errHelpShown):
 		return exitDone, nil

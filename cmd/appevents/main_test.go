@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/internal/pgtest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -23,7 +25,9 @@ func TestMain(m *testing.M) {
 		os.Exit(start(asItself(grace)))
 	}
 	os.Unsetenv("COLUMNS") // kong takes the width of help from it
-	os.Exit(m.Run())
+	code := pgtest.Main(m)
+	stopNATS()
+	os.Exit(code)
 }
 
 // asProgram makes the test binary the program itself, for tests of signals. Its value is the grace of a child.
@@ -87,12 +91,19 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	parser, err := newParser(new(commands), &program{stdout: io.Discard, stderr: io.Discard})
 	require.NoError(t, err)
-	for _, command := range append([]string{""}, commandsOf(parser.Model.Node)...) {
+	list := []string{""}
+	for _, command := range parser.Model.Children {
+		list = append(list, command.Name)
+		for _, child := range command.Children {
+			list = append(list, command.Name+" "+child.Name)
+		}
+	}
+	for _, command := range list {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			args, name := []string{"--help"}, "appevents"
 			if command != "" {
-				args, name = []string{command, "--help"}, command
+				args, name = append(strings.Fields(command), "--help"), strings.ReplaceAll(command, " ", "-")
 			}
 			got := invocation{}.run(t, args...)
 			require.Zero(t, got.code)

@@ -43,7 +43,7 @@ type queued struct {
 
 // queued sends lines through a queue.
 func (s *stream) queued(ctx context.Context, first []line) (err error) {
-	e, err := s.p.openEngine(ctx, s.command.Queue, true)
+	e, err := s.p.openEngine(ctx, s.command.Queue, !s.drains)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,11 @@ func (q *queued) resume(ctx context.Context) error {
 		return err
 	}
 	q.left.Store(counts.Pending)
-	if counts.Pending > 0 {
+	q.total = counts.Pending
+	switch {
+	case q.drains:
+		q.p.note("%s in the queue %s", counted(counts.Pending, "call"), printable(q.engine.name))
+	case counts.Pending > 0:
 		q.p.note("%s left in the queue %s by an earlier run", counted(counts.Pending, "call"), printable(q.engine.name))
 	}
 	if counts.PausedLanes > 0 {
@@ -103,7 +107,7 @@ func (q *queued) resume(ctx context.Context) error {
 			}
 		}
 	}
-	for from := ""; counts.Kept > 0 && len(q.buried) < maxEarlier; {
+	for from := ""; !q.drains && counts.Kept > 0 && len(q.buried) < maxEarlier; {
 		page, err := q.engine.Buried(ctx, from, 1000)
 		if err != nil {
 			return err
@@ -303,38 +307,48 @@ func (q *queued) observe(_ context.Context, s delivery.Settled) {
 		return
 	}
 	n := q.queue.recall(s.ID)
-	if s.Reason == delivery.ReasonUnknown { // and back in the queue
-		q.unknown(n.source, s.Err)
+	unknown := s.Reason == delivery.ReasonUnknown
+	if unknown && !q.once { // and back in the queue
+		q.unknown(n.source, s.Lane, s.Err)
 		return
 	}
-	q.count(func(t *tally) { t.Refused++ })
+	q.count(func(t *tally) {
+		if unknown {
+			t.Unknown++
+		} else {
+			t.Refused++
+		}
+	})
 	q.failed(codeOfReason(s.Reason))
 	err := s.Err
 	if err == nil {
 		err = errors.New(string(s.Reason))
 	}
 	h := happening{outcome: outcomeOfReason(s.Reason), err: err, call: n.body, resend: true}
-	h.line, h.source = q.place(n.source)
+	h.line, h.source, h.lane = q.place(n.source, s.Lane)
 	q.tell(h)
 	q.settledOne()
 }
 
-func (q *queued) unknown(source string, err error) {
+func (q *queued) unknown(source, lane string, err error) {
 	q.count(func(t *tally) { t.Unknown++ })
 	q.failed(exitUnknown)
 	h := happening{outcome: "unknown", err: err, again: true}
-	h.line, h.source = q.place(source)
+	h.line, h.source, h.lane = q.place(source, lane)
 	q.tell(h)
 }
 
-// place is the line a call is from; of another file, its name too.
-func (q *queued) place(source string) (number int, elsewhere string) {
-	if digits, ok := strings.CutPrefix(source, q.name+":"); ok {
+// place is the line a call is from; of another file, its name too; of none, its lane.
+func (q *queued) place(source, lane string) (number int, elsewhere, from string) {
+	if source == "" {
+		return 0, "", lane
+	}
+	if digits, ok := strings.CutPrefix(source, q.name+":"); ok && !q.drains {
 		if n, err := strconv.Atoi(digits); err == nil {
-			return n, ""
+			return n, "", ""
 		}
 	}
-	return 0, source
+	return 0, source, ""
 }
 
 func (q *queued) settledOne() {
@@ -367,10 +381,10 @@ var errWentAway = errors.New("the run that sent it was stopped before an answer 
 func (w *watchedQueue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([]*delivery.Lease, error) {
 	leases, err := w.Queue.Lease(ctx, limit, skip)
 	for _, l := range leases {
-		if l.Begun {
+		if l.Begun && !w.of.once {
 			l.Begun = false
 			_, source := sourceOf(l.Body)
-			w.of.unknown(source, errWentAway)
+			w.of.unknown(source, l.Lane, errWentAway)
 		}
 	}
 	return leases, err
@@ -385,7 +399,7 @@ func (w *watchedQueue) Settle(ctx context.Context, list ...delivery.Settlement) 
 			continue
 		}
 		w.note(s)
-		if s.Reason == delivery.ReasonUnknown {
+		if s.Reason == delivery.ReasonUnknown && !w.of.once {
 			delay := min(maxUnknownDelay, unknownDelay<<min(s.Lease.Attempts, 16))
 			s.Verdict, s.Reason, s.At = delivery.Retry, "", time.Now().Add(delay)
 		}

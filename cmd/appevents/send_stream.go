@@ -54,6 +54,10 @@ type stream struct {
 	progress *progress
 	rejects  *os.File
 
+	drains bool  // there are no lines: what waits in a queue is delivered
+	once   bool  // what has an unknown outcome is buried, and not sent again
+	total  int64 // calls that wait when it begins, where it drains
+
 	mu    sync.Mutex
 	tally tally
 	until time.Time // throttled until
@@ -249,6 +253,7 @@ type happening struct {
 	outcome string // rejected, refused, not sent, unknown
 	line    int    // 0 when it is not known
 	source  string // the file and line it is from, where that is another file
+	lane    string // of a call that is from no line
 	err     error
 	call    json.RawMessage // as stored, for the rejects
 	text    string          // of a line that is no call, for the rejects
@@ -276,6 +281,7 @@ type record struct {
 	Outcome string          `json:"outcome,omitempty"`
 	Line    int             `json:"line,omitempty"`
 	Source  string          `json:"source,omitempty"`
+	Lane    string          `json:"lane,omitempty"`
 	Again   bool            `json:"sent_again,omitempty"`
 	Error   *errorJSON      `json:"error,omitempty"`
 	Kind    string          `json:"kind,omitempty"`
@@ -285,7 +291,7 @@ type record struct {
 
 // tell reports a happening, at once.
 func (s *stream) tell(h happening) {
-	r := record{Line: h.line, Source: h.source, Error: s.describe(h)}
+	r := record{Line: h.line, Source: h.source, Lane: h.lane, Error: s.describe(h)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if h.resend && s.rejects != nil {
@@ -309,6 +315,8 @@ func (s *stream) tell(h happening) {
 		where = h.source
 	case h.line > 0:
 		where = "line " + strconv.Itoa(h.line)
+	case h.lane != "":
+		where = "a call of " + h.lane
 	}
 	text := h.outcome
 	if h.outcome == "unknown" {
@@ -353,6 +361,9 @@ func (s *stream) show() {
 	s.mu.Unlock()
 	done := t.Accepted + t.Refused + t.Failed + t.Rejected + t.Duplicates + t.Earlier
 	snap := snapshot{done: done, until: until, notes: []string{grouped(t.Accepted) + " accepted"}}
+	if s.drains {
+		snap.total = max(done, s.total)
+	}
 	if bytes := s.read.Load(); s.size > 0 && bytes > 0 && t.Lines > 0 {
 		snap.total = max(done, int64(float64(t.Lines)*float64(s.size)/float64(bytes)))
 		if bytes >= s.size {
@@ -398,6 +409,9 @@ func (s *stream) finish(ctx context.Context) error {
 		p.note("interrupted")
 	}
 	text := s.tally.String()
+	if s.drains {
+		_, text, _ = strings.Cut(text, ": ")
+	}
 	if t := &s.tally; s.command.DryRun {
 		text = fmt.Sprintf("%s of %s valid; nothing was sent", grouped(t.Lines-t.Rejected), counted(t.Lines, "line"))
 	}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/delivery"
+)
+
+// buriedPage is how many buried calls are read, and taken away, at a time.
+const buriedPage = 1000
+
+// A storedQueue is a queue that was opened here. Its dispatcher never runs.
+type storedQueue struct {
+	*engine
+	dispatcher *delivery.Dispatcher
+}
+
+// openStored opens a queue that exists.
+func (p *program) openStored(ctx context.Context, name string) (*storedQueue, error) {
+	client, err := appevents.New("1", appevents.WithAccessToken("none")) // nothing is sent
+	if err != nil {
+		return nil, err
+	}
+	e, err := p.openEngine(ctx, name, false)
+	if err != nil {
+		return nil, err
+	}
+	d, err := delivery.New(client, e.Queue)
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return &storedQueue{engine: e, dispatcher: d}, nil
+}
+
+func (q *storedQueue) label() string  { return q.engine.name }
+func (q *storedQueue) kindOf() string { return q.engine.kind }
+
+func (q *storedQueue) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return queueFailure(q.engine, err)
+}
+
+func (q *storedQueue) figures(ctx context.Context) (queueFigures, error) {
+	c, err := q.Counts(ctx)
+	return queueFigures{
+		Accepted: c.Stored + c.Duplicates, Delivered: c.Delivered, Buried: c.Buried, Duplicates: c.Duplicates,
+		Pending: c.Pending, Kept: c.Kept, Dropped: c.Dropped, PausedLanes: c.PausedLanes, Oldest: c.Oldest.UTC(),
+		AsOf: time.Now().UTC(),
+	}, q.failed(err)
+}
+
+func (q *storedQueue) lanes(ctx context.Context) ([]queueLane, error) {
+	all, err := q.dispatcher.Lanes(ctx)
+	list := make([]queueLane, 0, len(all))
+	for i := range all {
+		l := &all[i]
+		list = append(list, queueLane{
+			Lane: l.Lane, State: l.State, Until: l.Until.UTC(), Why: l.Why, Pending: l.Pending, Oldest: l.Oldest.UTC(),
+		})
+	}
+	return list, q.failed(err)
+}
+
+// each yields the buried calls of a choice, page by page.
+func (q *storedQueue) each(ctx context.Context, c choice) iter.Seq2[*delivery.Buried, error] {
+	return func(yield func(*delivery.Buried, error) bool) {
+		for from := ""; ; {
+			page, err := q.Queue.Buried(ctx, from, buriedPage+1)
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				yield(nil, q.failed(err))
+				return
+			}
+			for i := range page[:min(len(page), buriedPage)] {
+				if b := &page[i]; c.matches(b.Reason, b.Lane) && !yield(b, nil) {
+					return
+				}
+			}
+			if len(page) <= buriedPage {
+				return
+			}
+			from = page[buriedPage].ID
+		}
+	}
+}
+
+func (q *storedQueue) reasons(ctx context.Context, c choice) (map[delivery.Reason]int64, error) {
+	counts := make(map[delivery.Reason]int64)
+	for b, err := range q.each(ctx, c) {
+		if err != nil {
+			return nil, err
+		}
+		counts[b.Reason]++
+	}
+	return counts, nil
+}
+
+func (q *storedQueue) buried(ctx context.Context, c choice, calls bool) iter.Seq2[*buriedEntry, error] {
+	return func(yield func(*buriedEntry, error) bool) {
+		for b, err := range q.each(ctx, c) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(entryOf(b, calls), nil) {
+				return
+			}
+		}
+	}
+}
+
+// find returns a buried call.
+func (q *storedQueue) find(ctx context.Context, id string) (*delivery.Buried, error) {
+	page, err := q.Queue.Buried(ctx, id, 1)
+	switch {
+	case err != nil && !errors.Is(err, delivery.ErrNotFound):
+		return nil, q.failed(err)
+	case len(page) == 0 || page[0].ID != id:
+		return nil, delivery.ErrNotFound
+	}
+	return &page[0], nil
+}
+
+func (q *storedQueue) one(ctx context.Context, id string) (*buriedEntry, error) {
+	b, err := q.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return entryOf(b, true), nil
+}
+
+func (q *storedQueue) change(ctx context.Context, verb changeVerb, ids []string, c choice) (changed, error) {
+	if len(ids) > 0 {
+		return q.changeIDs(ctx, verb, ids)
+	}
+	all := q.dispatcher.ResubmitAll
+	if verb == verbDiscard {
+		all = q.dispatcher.DiscardAll
+	}
+	chosen := 0
+	done, err := all(ctx, func(b delivery.BuriedCall) bool {
+		if !c.matches(b.Reason, b.Lane) {
+			return false
+		}
+		chosen++
+		return true
+	})
+	result := changed{done: int64(done)}
+	if err == nil {
+		result.left = int64(chosen - done)
+	}
+	return result, q.failed(err)
+}
+
+func (q *storedQueue) changeIDs(ctx context.Context, verb changeVerb, ids []string) (result changed, err error) {
+	var list []delivery.Unburial
+	flush := func() error {
+		if len(list) == 0 {
+			return nil
+		}
+		n, err := q.Unbury(ctx, list...)
+		result.done += int64(n)
+		if errors.Is(err, delivery.ErrNotFound) { // somebody else was quicker
+			result.gone += int64(len(list) - n)
+			err = nil
+		}
+		list = nil
+		return q.failed(err)
+	}
+	for _, id := range ids {
+		b, err := q.find(ctx, id)
+		if errors.Is(err, delivery.ErrNotFound) {
+			result.missing = append(result.missing, id)
+			continue
+		}
+		if err != nil {
+			return result, err
+		}
+		u := delivery.Unburial{ID: id}
+		if verb == verbResubmit {
+			if u.Again, err = q.again(b); err != nil {
+				result.stayed, result.why = append(result.stayed, id), append(result.why, errorText(err))
+				continue
+			}
+		}
+		if list = append(list, u); len(list) == buriedPage {
+			if err := flush(); err != nil {
+				return result, err
+			}
+		}
+	}
+	return result, flush()
+}
+
+// again is what a buried call is stored as, to be delivered.
+func (q *storedQueue) again(b *delivery.Buried) (*delivery.Item, error) {
+	call, err := appevents.UnmarshalCall(b.Body)
+	if err != nil {
+		return nil, errors.New("it cannot be read")
+	}
+	item, err := q.dispatcher.Item("again", call)
+	if err != nil {
+		return nil, fmt.Errorf("it is not valid any more: %w", err)
+	}
+	item.Key, item.OldKey = b.Key, delivery.Key{} // as it was known before
+	return &item, nil
+}
+
+func (q *storedQueue) pause(ctx context.Context, lane string, until time.Time, note string) error {
+	return q.failed(q.dispatcher.PauseLane(ctx, lane, until, note))
+}
+
+func (q *storedQueue) resume(ctx context.Context, lane string) error {
+	return q.failed(q.dispatcher.ResumeLane(ctx, lane))
+}
