@@ -36,6 +36,7 @@ type completion struct {
 	values        map[string][]string // of its flags, where they are a list
 	files         []string            // flags whose value is a file
 	others        []string            // flags with any other value
+	takesFiles    bool                // its argument can be a file
 }
 
 // completionOf is what the flags of a command say.
@@ -67,6 +68,11 @@ func completions(app *kong.Application) []completion {
 		}
 		c := completionOf(command)
 		c.command = command.Name
+		if len(command.Children) > 0 {
+			c.words = commandsOf(command)
+			list = append(append(list, c), completionsBelow(command)...)
+			continue
+		}
 		switch command.Name {
 		case "completion":
 			c.words = command.Positional[0].EnumSlice()
@@ -89,6 +95,32 @@ func completions(app *kong.Application) []completion {
 	return list
 }
 
+// completionsBelow are those of the commands of a command. Their arguments can be files.
+func completionsBelow(command *kong.Node) (list []completion) {
+	for _, child := range command.Children {
+		if child.Hidden {
+			continue
+		}
+		c := completionOf(child)
+		c.command, c.takesFiles = command.Name+" "+child.Name, true
+		if slices.Contains(c.flags, "--reason") {
+			c.values["--reason"] = []string{"refused", "expired", "unknown", "panicked", "unreadable"}
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+// groupsOf are the commands that have commands.
+func groupsOf(list []completion) (groups []string) {
+	for _, c := range list {
+		if group, _, ok := strings.Cut(c.command, " "); ok && !slices.Contains(groups, group) {
+			groups = append(groups, group)
+		}
+	}
+	return groups
+}
+
 const bashFrame = `# bash completion for appevents: source <(appevents completion bash)
 _appevents() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev= command= words= i
@@ -102,7 +134,11 @@ _appevents() {
         --) COMPREPLY=($(compgen -c -f -- "$cur")); return ;;
         --profile | --color) [ "${COMP_WORDS[i+1]}" = = ] || ((i++)) ;;
         -* | =) [ "${COMP_WORDS[i]}" = = ] && ((i++)) ;;
-        *) [ -n "$command" ] || command=${COMP_WORDS[i]} ;;
+        *)
+            case $command in
+            '') command=${COMP_WORDS[i]} ;;
+            %s) command+=" ${COMP_WORDS[i]}" ;;
+            esac ;;
         esac
     done
     case $command in
@@ -116,8 +152,8 @@ func bashScript(list []completion) string {
 	var cases strings.Builder
 	for _, c := range list {
 		name := c.command
-		if name == "" {
-			name = "''"
+		if name == "" || strings.Contains(name, " ") {
+			name = "'" + name + "'"
 		}
 		fmt.Fprintf(&cases, "    %s)\n        words='%s'\n        [[ $cur == -* ]] && words='%s'\n        case $prev in\n",
 			name, strings.Join(c.words, " "), strings.Join(c.flags, " "))
@@ -132,9 +168,12 @@ func bashScript(list []completion) string {
 		if len(c.others) > 0 {
 			fmt.Fprintf(&cases, "        %s) return ;;\n", strings.Join(c.others, " | "))
 		}
+		if c.takesFiles {
+			cases.WriteString("        *) [[ $cur == -* ]] || { COMPREPLY=($(compgen -f -- \"$cur\")); return; } ;;\n")
+		}
 		cases.WriteString("        esac ;;\n")
 	}
-	return fmt.Sprintf(bashFrame, cases.String())
+	return fmt.Sprintf(bashFrame, strings.Join(groupsOf(list), " | "), cases.String())
 }
 
 func zshScript(list []completion) string {
@@ -147,11 +186,18 @@ _appevents() {
         commands=(
 `)
 	for _, c := range list[1:] {
+		if strings.Contains(c.command, " ") {
+			continue
+		}
 		fmt.Fprintf(&b, "            '%s:%s'\n", c.command, strings.ReplaceAll(c.help, ":", `\:`))
 	}
-	b.WriteString("        )\n        _describe command commands\n        return\n    fi\n    case $words[2] in\n")
+	b.WriteString("        )\n        _describe command commands\n        return\n    fi\n    local command=$words[2]\n")
+	for _, group := range groupsOf(list) {
+		fmt.Fprintf(&b, "    [[ $command == %s ]] && (( CURRENT > 3 )) && command+=\" $words[3]\"\n", group)
+	}
+	b.WriteString("    case $command in\n")
 	for _, c := range list[1:] {
-		fmt.Fprintf(&b, "    %s) compadd -- %s ;;\n", c.command, strings.Join(append(c.words, c.flags...), " "))
+		fmt.Fprintf(&b, "    '%s') compadd -- %s ;;\n", c.command, strings.Join(append(c.words, c.flags...), " "))
 	}
 	b.WriteString("    esac\n    [[ $PREFIX == -* ]] || _files\n}\ncompdef _appevents appevents\n")
 	return b.String()
@@ -161,7 +207,12 @@ func fishScript(list []completion) string {
 	var b strings.Builder
 	b.WriteString("# fish completion for appevents: appevents completion fish | source\n")
 	for _, c := range list[1:] {
-		fmt.Fprintf(&b, "complete -c appevents -n __fish_use_subcommand -f -a %s -d '%s'\n", c.command, c.help)
+		seen := "__fish_seen_subcommand_from " + c.command
+		if group, child, ok := strings.Cut(c.command, " "); ok {
+			seen = "__fish_seen_subcommand_from " + group + "; and __fish_seen_subcommand_from " + child
+		} else {
+			fmt.Fprintf(&b, "complete -c appevents -n __fish_use_subcommand -f -a %s -d '%s'\n", c.command, c.help)
+		}
 		for _, flag := range c.flags {
 			value := ""
 			if values, ok := c.values[flag]; ok {
@@ -171,8 +222,7 @@ func fishScript(list []completion) string {
 			} else if slices.Contains(c.others, flag) {
 				value = " -x"
 			}
-			fmt.Fprintf(&b, "complete -c appevents -n '__fish_seen_subcommand_from %s' -l %s%s\n",
-				c.command, strings.TrimPrefix(flag, "--"), value)
+			fmt.Fprintf(&b, "complete -c appevents -n '%s' -l %s%s\n", seen, strings.TrimPrefix(flag, "--"), value)
 		}
 		if len(c.words) > 0 {
 			fmt.Fprintf(&b, "complete -c appevents -n '__fish_seen_subcommand_from %s' -f -a '%s'\n",
@@ -192,6 +242,10 @@ Register-ArgumentCompleter -Native -CommandName appevents -ScriptBlock {
     if ($commandAst.CommandElements.Count -gt 1) {
         $first = $commandAst.CommandElements[1].ToString()
         if ($table.ContainsKey($first) -and $first -ne $wordToComplete) { $command = $first }
+    }
+    if ($commandAst.CommandElements.Count -gt 2) {
+        $second = $command + ' ' + $commandAst.CommandElements[2].ToString()
+        if ($table.ContainsKey($second)) { $command = $second }
     }
     $table[$command] | Where-Object { $_ -like "$wordToComplete*" } | ForEach-Object {
         [System.Management.Automation.CompletionResult]::new($_)

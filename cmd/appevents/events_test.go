@@ -134,6 +134,12 @@ func TestBashCompletion(t *testing.T) {
 	require.Equal(t, []string{"powershell"}, complete(t, "completion", "p"))
 	require.Equal(t, []string{"help"}, complete(t, "sign", "--file", "hel"), "files")
 	require.Contains(t, complete(t, "run", "--", "bas"), "bash", "programs")
+	require.Equal(t, []string{"resubmit", "resume"}, complete(t, "queue", "res"))
+	require.Contains(t, complete(t, "queue", "--"), "--json")
+	require.Contains(t, complete(t, "queue", "discard", "--a"), "--all")
+	require.NotContains(t, complete(t, "queue", "stats", "--a"), "--all")
+	require.Equal(t, []string{"help"}, complete(t, "--json", "queue", "stats", "hel"), "files")
+	require.Equal(t, []string{"unknown", "unreadable"}, complete(t, "queue", "buried", "--reason", "un"))
 }
 
 // reorder puts what a completion offers into the order of the flags.
@@ -208,7 +214,7 @@ func TestCompletionOfOtherShells(t *testing.T) {
 	for _, shell := range []string{"zsh", "fish", "powershell"} {
 		got := invocation{}.run(t, "completion", shell)
 		require.Zero(t, got.code)
-		for _, want := range []string{"emulate", "messaging_postbacks", "timeout", "2804066"} {
+		for _, want := range []string{"emulate", "messaging_postbacks", "timeout", "2804066", "resubmit", "at-most-once"} {
 			require.Contains(t, got.stdout, want, shell)
 		}
 	}
