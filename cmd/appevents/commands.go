@@ -30,6 +30,7 @@ type commands struct {
 	Send    sendCommand    `cmd:"" help:"Send one event, or a file of stored calls, to Meta."`
 	Queue   queueCommand   `cmd:"" help:"Look at a queue, mend what was buried, and deliver what waits."`
 	Convert convertCommand `cmd:"" help:"Convert calls to the retired page_activities, with what is lost."`
+	Leads   leadsCommand   `cmd:"" help:"Show the leads of ads, and what they cost."`
 
 	Doctor  doctorCommand  `cmd:"" help:"Check token, subscriptions, dataset and webhook, and say what mends them."`
 	Events  eventsCommand  `cmd:"" help:"List the standard events: parameters, and where they are accepted."`

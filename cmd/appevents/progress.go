@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -22,7 +23,8 @@ const (
 // A snapshot is how far a command got.
 type snapshot struct {
 	done  int64
-	total int64 // 0 when it is not known
+	total int64  // 0 when it is not known
+	unit  string // what is counted; "" = lines
 	notes []string
 	until time.Time // throttled until; zero when not
 	rate  float64   // a second; set by progress
@@ -149,7 +151,7 @@ func (s *snapshot) text(bar bool, now time.Time) string {
 		}
 		parts = append(parts, strconv.Itoa(int(share*100))+" %", grouped(s.done)+"/"+grouped(s.total))
 	} else {
-		parts = append(parts, grouped(s.done)+" lines")
+		parts = append(parts, grouped(s.done)+" "+cmp.Or(s.unit, "lines"))
 	}
 	parts = append(parts, grouped(int64(s.rate))+"/s")
 	if s.left > 0 {
