@@ -131,6 +131,14 @@ var everyCommand = map[string][]callRow{
 		{args: []string{"Purchase", "--page=1070", "--psid=3290", "--consent=allowed", "--value=1", "--currency=USD", "--dry-run"}, code: exitCredentials},
 		{args: nil, code: exitUsage},
 	},
+	"convert": {
+		{args: []string{"--file=testdata/convert/coast-clothing.in"}},
+		{args: []string{"--file=-"}, stdin: "neither", code: exitUsage},
+	},
+	"leads": {
+		{args: []string{"act_1"}, code: exitCredentials, alone: true},
+		{args: nil, code: exitUsage},
+	},
 	"version": {
 		{args: nil},
 		{args: []string{"surplus"}, code: exitUsage},

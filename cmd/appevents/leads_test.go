@@ -113,17 +113,6 @@ func TestLeads_JSON(t *testing.T) {
 	require.EqualValues(t, 2, list[1]["leads"])
 }
 
-func jsonLines(t *testing.T, text string) []map[string]any {
-	t.Helper()
-	var list []map[string]any
-	for line := range strings.Lines(text) {
-		var o map[string]any
-		require.NoError(t, json.Unmarshal([]byte(line), &o), line)
-		list = append(list, o)
-	}
-	return list
-}
-
 func TestLeads_CSVIsSafeInASpreadsheet(t *testing.T) {
 	t.Parallel()
 	campaigns := []string{

@@ -83,7 +83,7 @@ func (c *changeFlags) run(ctx context.Context, p *program, verb changeVerb) (err
 		return err
 	}
 	result, err := q.change(ctx, verb, ids, chosen)
-	return p.told(q, verb, len(ids) > 0, result, err)
+	return p.tellChange(q, verb, len(ids) > 0, result, err)
 }
 
 // ask asks a person where something is lost, or may be counted twice.
@@ -124,8 +124,8 @@ func (c *changeFlags) ask(
 
 var verbDone = map[changeVerb]string{verbResubmit: "resubmitted", verbDiscard: "discarded"}
 
-// told says what became of buried calls, also when it ended half way with an error.
-func (p *program) told(q queueView, verb changeVerb, byID bool, result changed, err error) error {
+// tellChange says what became of buried calls, also when it ended half way with an error.
+func (p *program) tellChange(q queueView, verb changeVerb, byID bool, result changed, err error) error {
 	if err != nil && result.done == 0 {
 		return err
 	}
