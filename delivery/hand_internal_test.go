@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -56,4 +57,56 @@ func TestHand_LeasesAsManyAsFit(t *testing.T) {
 			cancel()
 		})
 	}
+}
+
+// A lane that waits for another token is asked about also while a request of it hangs, and goes on after that.
+func TestHand_NoLaneIsLeftOutForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const lane = "page_activities/901"
+		h := newHand(4, 100, new(figures))
+		watch := func(d time.Duration) (asks int) {
+			for end := time.Now().Add(d); time.Now().Before(end); {
+				ask, next := h.due(time.Now())
+				for _, n := range ask {
+					h.asked(n, "new", time.Now())
+				}
+				if asks += len(ask); len(ask) > 0 {
+					continue // that set an alarm
+				}
+				if next.IsZero() || next.After(end) {
+					next = end
+				}
+				<-time.After(time.Until(next))
+			}
+			return asks
+		}
+		attempt := func(took time.Duration, class class) (asks int) {
+			require.False(t, h.skip.Has(lane))
+			lease := &Lease{Item: Item{Lane: lane}, Until: time.Now().Add(time.Minute)}
+			require.Empty(t, h.add([]*Lease{lease}, time.Now()))
+			b := h.take()
+			asks = watch(took)
+			_, back := h.done(b, &result{class: class, took: took, token: tokenOf{fingerprint: "old"}}, time.Now())
+			require.Empty(t, back)
+			h.settled(b.node, b.leases)
+			require.True(t, h.skip.Has(lane))
+			require.Empty(t, h.stranded())
+			return asks
+		}
+		attempt(20*time.Millisecond, classToken)
+		require.Equal(t, 1, watch(firstAsk+soon))
+		require.Equal(t, 2, attempt(10*time.Second, classUnknown))
+		require.Equal(t, 1, watch(8*time.Second), "the source has another token")
+		attempt(10*time.Second, classUnknown)
+
+		// Whatever else is overlooked is noticed within a minute.
+		n := h.health.nodes[lane]
+		n.seat.alarm, h.alarms = time.Time{}, nil
+		require.Equal(t, []*node{n}, h.stranded())
+		<-time.After(maxWatch)
+		h.due(time.Now())
+		require.False(t, h.skip.Has(lane))
+		require.Empty(t, h.stranded())
+	})
 }

@@ -123,6 +123,7 @@ func (b *bench) until(ok func(delivery.Stats) bool) {
 func (b *bench) invariant(s delivery.Stats) {
 	b.Helper()
 	require.Equal(b, s.Accepted, s.Delivered+s.Buried+s.Pending+s.Duplicates, "%+v", s)
+	require.Empty(b, b.Stranded(), "lanes that nothing would let go again")
 }
 
 // outcomes are the settlements of one kind so far.

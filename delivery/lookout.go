@@ -12,6 +12,9 @@ import (
 // This file is what a hand knows besides its batches: which lanes the queue is to leave out, when to look at a lane
 // again, and what others ask of it.
 
+// soon is when what is overdue is done.
+const soon = time.Millisecond
+
 // wants reports whether more of a lane, or of the lanes of an edge, should be leased.
 func (h *hand) wants(n *node, now time.Time) bool {
 	_, waits := n.waits(now)
@@ -46,17 +49,25 @@ func (h *hand) refresh(n *node, now time.Time) {
 				h.skip.Add(s.name)
 			}
 		}
-		var at time.Time
-		if until, waits := s.waits(now); waits {
-			at = until
-		} else if s.seat.waiting > 0 {
-			at = s.pace.next
-		}
-		if ask := s.hold.askAt; s.hold.class == classToken && !s.hold.asking && (at.IsZero() || ask.Before(at)) {
+		h.setAlarm(s, h.lookAt(s, now), now)
+	}
+}
+
+// lookAt is when a lane is to be looked at again, if nothing happens to it before: the earliest moment to come. The
+// zero time says that there is none: nothing holds it up, or the end of a request will say more.
+func (h *hand) lookAt(n *node, now time.Time) (at time.Time) {
+	if until, waits := n.waits(now); waits {
+		at = until
+	} else if n.seat.waiting > 0 {
+		at = n.pace.next
+	}
+	if o := &n.hold; o.class == classToken && !o.asking {
+		// The time to ask can have passed while a request was under way.
+		if ask := latest(o.askAt, now.Add(soon)); !at.After(now) || ask.Before(at) {
 			at = ask
 		}
-		h.setAlarm(s, at, now)
 	}
+	return at
 }
 
 // setAlarm has a lane looked at again.
@@ -96,12 +107,32 @@ func (h *hand) due(now time.Time) (ask []*node, next time.Time) {
 		}
 		h.refresh(a.node, now)
 	}
-	if now.Sub(h.tidied) > maxWatch {
+	if now.Sub(h.tidied) >= maxWatch {
 		h.tidied = now
 		h.health.forget(now)
+		for _, n := range h.stranded() {
+			h.refresh(n, now)
+		}
 	}
 	h.moved(now)
 	return ask, next
+}
+
+// stranded returns the lanes that are left out although nothing will end that: no alarm, no request, no call that is on
+// its way back to the queue. There should be none. Their calls would wait for ever, so due looks for them.
+func (h *hand) stranded() (list []*node) {
+	busy := make(map[*node]bool)
+	for _, n := range h.health.nodes {
+		if n.seat.leased > 0 || len(n.starts) > 0 {
+			busy[n], busy[n.edge] = true, true
+		}
+	}
+	for _, n := range h.health.nodes {
+		if n.seat.skipped && n.seat.alarm.IsZero() && !busy[n] {
+			list = append(list, n)
+		}
+	}
+	return list
 }
 
 // asked notes what the token source said about the token a lane waits for, and reports whether the lane goes again.
@@ -109,10 +140,10 @@ func (h *hand) asked(n *node, fingerprint string, now time.Time) (goes bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o := &n.hold
+	o.asking = false
 	if o.class != classToken {
 		return false
 	}
-	o.asking = false
 	o.asks++
 	o.askAt = now.Add(backoff(firstAsk, lastAsk, o.asks+1, 0))
 	if goes = fingerprint != "" && fingerprint != o.token.fingerprint; goes {

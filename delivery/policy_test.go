@@ -253,6 +253,41 @@ func TestNewTokenIsTriedSoon(t *testing.T) {
 	})
 }
 
+// The first request with a new token hangs. The lane goes on: the answer to that is another request.
+func TestNewTokenIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		var mu sync.Mutex
+		requests := 0
+		source := appevents.TokenFunc(func(context.Context, appevents.Scope) (string, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return fmt.Sprint("token-", min(requests, 1)), nil // another one as soon as the first was refused
+		})
+		b := newBench(t, setup{
+			graph: []graphtest.Option{graphtest.WithFaults(func(graphtest.Call) graphtest.Fault {
+				mu.Lock()
+				defer mu.Unlock()
+				switch requests++; requests {
+				case 1:
+					return graphtest.ExpiredToken
+				case 2:
+					return graphtest.Timeout
+				}
+				return nil
+			})},
+			client: []appevents.Option{appevents.WithTokenSource(source)},
+		})
+		start := time.Now()
+		b.submit("one", pageActivity(901, 1, "one"))
+		b.submit("two", pageActivity(901, 2, "two"))
+		b.run()
+		b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+		require.Less(t, time.Since(start), 2*time.Minute)
+		b.stop()
+	})
+}
+
 // A limit of so many requests in a time. Graph says how much of it is used, or how long to stay away, or neither.
 type quota struct {
 	calls   int
