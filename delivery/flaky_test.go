@@ -407,3 +407,49 @@ func TestOutageTable(t *testing.T) { //nolint:paralleltest // it prints line by 
 		}
 	}
 }
+
+// TestOutage_StopsAtTheFirstFailures: each worker can have begun one request before anything is known of an outage, and
+// one more before the last answer of the time before it has come. After that only single requests go, and then probes.
+func TestOutage_StopsAtTheFirstFailures(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{16, 32, 40, 64} {
+		for _, spread := range []time.Duration{0, flakyLatency} {
+			t.Run(fmt.Sprint(workers, " ", spread), func(t *testing.T) {
+				t.Parallel()
+				bubble(t, func(t *testing.T) { stopsAtFirst(t, workers, spread) })
+			})
+		}
+	}
+}
+
+func stopsAtFirst(t *testing.T, workers int, spread time.Duration) {
+	const before, probed = time.Second, 300 * time.Millisecond // the first probe is later than that
+	known, between, probes := 0, 0, 0
+	f := newFlaky(nil)
+	f.fail = func(_ *http.Request, at time.Duration) *answer {
+		switch {
+		case at < before:
+			return nil
+		case f.failed == 0:
+			known++
+		case at < before+flakyLatency+probed:
+			between++
+		default:
+			probes++
+		}
+		return &answers[1]
+	}
+	f.latency = func(*http.Request) time.Duration { // on average the same
+		return flakyLatency - spread/2 + time.Duration(f.rng.Int64N(int64(spread)+1))
+	}
+	b := newFlakyBench(t, f, delivery.WithWorkers(workers))
+	b.submitMany(1, int(float64(workers)*(before.Seconds()+1)/flakyLatency.Seconds()))
+	b.run()
+	after(before + 15*time.Second)
+	b.stop()
+	total := known + between + probes
+	t.Logf("%d before the first failure was known, %d then, %d probes: %d", known, between, probes, total)
+	require.LessOrEqual(t, known, workers)
+	require.LessOrEqual(t, known+between, 2*workers+16, "as many in a row open a lane that went well")
+	require.LessOrEqual(t, probes, 18)
+}
