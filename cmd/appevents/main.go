@@ -1,5 +1,6 @@
-// Appevents runs a Messenger bot against an emulator of Meta on this machine, and answers the questions that come up
-// while one is built: why a signature does not match, what an error code means, where an event is accepted.
+// Appevents runs a Messenger bot against an emulator of Meta on this machine, sends events, tends queues, records and
+// replays conversations, and answers the questions that come up: why nothing arrives, why a signature does not match,
+// what an error code means, where an event is accepted.
 //
 //	appevents run -- npm start
 //
@@ -132,7 +133,8 @@ func newParser(tree *commands, p *program) (*kong.Kong, error) {
 	p.config = &settings{program: p}
 	return kong.New(tree,
 		kong.Name("appevents"),
-		kong.Description("Meta on this machine: run any Messenger bot against an emulator of the Graph API."),
+		kong.Description("Run any Messenger bot against an emulator of Meta, send events, tend queues, "+
+			"and find out why nothing arrives."),
 		kong.Writers(p.stdout, p.stderr),
 		kong.NoDefaultHelp(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 80}),
