@@ -23,6 +23,9 @@ const (
 	maxFetch = 24 << 20
 	maxGets  = 24
 
+	// maxReads bounds how many reads of several messages are under way: each may bring one that is larger than asked for.
+	maxReads = 32
+
 	// flushTime bounds how long to wait for a server when something is given up.
 	flushTime = time.Second
 )
@@ -51,8 +54,20 @@ type getRequest struct {
 func (q *Queue) read(
 	ctx context.Context, stream jetstream.Stream, subject string, seq uint64, limit, maxBytes int,
 ) (msgs []message, more bool, err error) {
-	timer := time.NewTimer(tryTime)
-	defer timer.Stop()
+	err = q.persist(ctx, func(ctx context.Context) error {
+		msgs, more, err = q.readOnce(ctx, stream, subject, seq, limit, maxBytes)
+		return err
+	})
+	return msgs, more, err
+}
+
+// readOnce tries once. It gives up when nothing comes for a while, however long the whole takes: large calls come
+// slowly on a busy machine.
+func (q *Queue) readOnce(
+	ctx context.Context, stream jetstream.Stream, subject string, seq uint64, limit, maxBytes int,
+) (msgs []message, more bool, err error) {
+	q.reads <- struct{}{}
+	defer func() { <-q.reads }()
 	q.slots <- struct{}{}
 	defer func() { <-q.slots }()
 	nc := q.js.Conn()
@@ -71,15 +86,22 @@ func (q *Queue) read(
 	if err := nc.PublishRequest(q.apiPrefix()+"DIRECT.GET."+name, inbox, body); err != nil {
 		return nil, false, err
 	}
+	timer := time.NewTimer(tryTime)
+	defer timer.Stop()
+	before := uint64(0)
 	for {
 		select {
 		case msg := <-arrived:
 			m, ok := stored(msg, name)
+			if (ok || before > 0) && lastValue(msg, jetstream.LastSequenceHeader) != strconv.FormatUint(before, 10) {
+				return nil, false, nats.ErrTimeout // some in between were lost with a connection
+			}
 			if !ok {
 				left, _ := strconv.Atoi(msg.Header.Get("Nats-Num-Pending")) // none in an error
 				return msgs, left > 0, status(msg)
 			}
-			msgs = append(msgs, m)
+			msgs, before = append(msgs, m), m.seq
+			timer.Reset(tryTime)
 		case <-timer.C:
 			return nil, false, nats.ErrTimeout
 		case <-ctx.Done():
@@ -91,12 +113,7 @@ func (q *Queue) read(
 // stored reads a message of a stream. It reports false for what the server says itself, which comes without a place in
 // the stream. The server appends the place to whatever headers the message has, so that only the last one counts.
 func stored(msg *nats.Msg, stream string) (m message, ok bool) {
-	last := func(key string) string {
-		if values := msg.Header[key]; len(values) > 0 {
-			return values[len(values)-1]
-		}
-		return ""
-	}
+	last := func(key string) string { return lastValue(msg, key) }
 	seq, err := strconv.ParseUint(last(jetstream.SequenceHeader), 10, 64)
 	if err != nil || last(jetstream.StreamHeader) != stream {
 		return message{}, false
@@ -106,6 +123,14 @@ func stored(msg *nats.Msg, stream string) (m message, ok bool) {
 		at = time.Time{}
 	}
 	return message{subject: last(jetstream.SubjectHeader), seq: seq, time: at, header: msg.Header, data: msg.Data}, true
+}
+
+// lastValue returns the last value of a header.
+func lastValue(msg *nats.Msg, key string) string {
+	if values := msg.Header[key]; len(values) > 0 {
+		return values[len(values)-1]
+	}
+	return ""
 }
 
 // status reads what the server says itself at the end of an answer.
@@ -164,9 +189,13 @@ func (q *Queue) get(ctx context.Context, stream jetstream.Stream, request getReq
 			Time    time.Time `json:"time"`
 		} `json:"message"`
 	}
-	err = q.insist(ctx, func(ctx context.Context) error {
-		q.gets <- struct{}{}
-		defer func() { <-q.gets }()
+	q.gets <- struct{}{} // waiting for its turn is no part of a try
+	defer func() { <-q.gets }()
+	limit := tryTime
+	err = q.persist(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		limit = slowTime
 		answer.apiError = apiError{}
 		return q.ask(ctx, "STREAM.MSG.GET."+stream.CachedInfo().Config.Name, request, &answer)
 	})
@@ -247,6 +276,7 @@ func (q *Queue) publishAll(ctx context.Context, list []outgoing) error {
 			select {
 			case ack := <-f.Ok():
 				seq = ack.Sequence
+				timer.Reset(tryTime) // the servers are slow, but at it
 			case <-f.Err(): //nolint:errcheck // it is tried again
 			case <-timer.C:
 				timer.Reset(0) // the others have had their time

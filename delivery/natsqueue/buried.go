@@ -15,8 +15,13 @@ import (
 	"github.com/appevents/appevents-go/delivery/internal/record"
 )
 
-// atOnce is how many buried calls are asked for, or taken away, at a time.
-const atOnce = 256
+const (
+	// atOnce is how many buried calls are asked for, or taken away, at a time.
+	atOnce = 256
+
+	// askBytes is about how much is asked for at a time: what comes too late on a busy machine is asked for again.
+	askBytes = 4 << 20
+)
 
 // Buried implements [delivery.Queue].
 func (q *Queue) Buried(ctx context.Context, from string, limit int) (list []delivery.Buried, err error) {
@@ -33,6 +38,7 @@ func (q *Queue) Buried(ctx context.Context, from string, limit int) (list []deli
 		if err != nil || first == nil {
 			return list, err
 		}
+		width = min(width, max(askBytes/(len(first.data)+1), 1))
 		msgs := make([]*message, min(width, limit-len(list)))
 		msgs[0] = first
 		if err := q.each(len(msgs)-1, func(i int) (err error) {

@@ -443,3 +443,73 @@ func TestQueue_KeepsLeasesApartWhoseClocksDiffer(t *testing.T) {
 	}
 	settle(t, right, held, delivery.Settlement{Verdict: delivery.Done})
 }
+
+// slow is JetStream whose first answer about the lanes takes until it is let go.
+type slow struct {
+	jetstream.JetStream
+
+	asked func()
+	goOn  chan struct{}
+}
+
+func (s *slow) Stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	stream, err := s.JetStream.Stream(ctx, name)
+	if err != nil || name != "APPEVENTS" {
+		return stream, err
+	}
+	return &slowStream{Stream: stream, slow: s}, nil
+}
+
+type slowStream struct {
+	jetstream.Stream
+
+	slow *slow
+}
+
+func (s *slowStream) Info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	if len(opts) > 0 {
+		s.slow.asked()
+		select {
+		case <-s.slow.goOn:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return s.Stream.Info(ctx, opts...)
+}
+
+func TestLease_KnowsAllLanesBeforeItTakesTurns(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	other := open(t, connect(t, s))
+	for n := range 20 {
+		_, err := other.Put(t.Context(), laneItem("edge/long", n))
+		require.NoError(t, err)
+	}
+	_, err := other.Put(t.Context(), laneItem("edge/short", 1))
+	require.NoError(t, err)
+
+	asked := make(chan struct{})
+	js := &slow{
+		JetStream: connect(t, s), asked: sync.OnceFunc(func() { close(asked) }), goOn: make(chan struct{}),
+	}
+	q := open(t, js)
+	got := make(chan []*delivery.Lease, 1)
+	go func() {
+		leases, err := q.Lease(t.Context(), 10, nil)
+		if err != nil {
+			t.Errorf("Lease: %v", err)
+		}
+		got <- leases
+	}()
+	<-asked
+	_, err = other.Put(t.Context(), laneItem("edge/long", 20)) // q hears of this lane alone
+	require.NoError(t, err)
+	require.NoError(t, js.Conn().Flush())
+	close(js.goOn)
+	lanes := map[string]int{}
+	for _, l := range <-got {
+		lanes[l.Lane]++
+	}
+	require.Equal(t, 1, lanes["edge/short"], "%v", lanes)
+}

@@ -77,6 +77,9 @@ func (q *Queue) Lease(ctx context.Context, limit int, skip *delivery.LaneSet) ([
 func (q *Queue) pick(limit int, skip *delivery.LaneSet) (lanes []*lane, changed <-chan struct{}, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if !q.looked {
+		return nil, q.signal.Changed(), time.Time{}
+	}
 	now := q.clock.now()
 	for len(lanes) < min(limit, maxLanes) {
 		name, ok := q.turns.Next(now, skip)

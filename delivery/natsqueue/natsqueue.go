@@ -115,9 +115,10 @@ import (
 
 const (
 	// patience bounds how long a write goes on while no server answers, as during an election, when the caller's
-	// context does not end sooner; tryTime bounds one try.
+	// context does not end sooner; tryTime bounds one try, slowTime one after the first for what may be large.
 	patience = 15 * time.Second
 	tryTime  = 2 * time.Second
+	slowTime = 4 * time.Second
 	tryDelay = 50 * time.Millisecond
 	maxDelay = time.Second
 )
@@ -140,6 +141,7 @@ type Queue struct {
 	look    chan struct{} // look for later calls now
 	slots   chan struct{} // of requests under way
 	gets    chan struct{} // of single messages asked for
+	reads   chan struct{} // of several messages asked for
 	clock   clock
 	begun   begun
 	id      string        // names this queue among those that lease
@@ -149,6 +151,7 @@ type Queue struct {
 	mu         sync.Mutex
 	closed     bool
 	leasing    bool // this process leases, and brings calls back
+	looked     bool // all lanes were looked through, or could not be: one that is heard of first must not go before all
 	turns      sched.Turns
 	signal     sched.Signal
 	lanes      map[string]*lane
@@ -177,6 +180,7 @@ func Open(ctx context.Context, js jetstream.JetStream, opts ...Option) (*Queue, 
 	q := &Queue{
 		config: config{name: defaultName, leaseTime: defaultLeaseTime, wall: time.Now}, js: js, id: nuid.Next(),
 		look: make(chan struct{}, 1), slots: make(chan struct{}, maxRequests), gets: make(chan struct{}, maxGets),
+		reads: make(chan struct{}, maxReads),
 		lanes: make(map[string]*lane), told: make(map[string]told), own: make(map[string]uint64),
 		revisions: make(map[string]uint64),
 	}
@@ -356,12 +360,17 @@ func (q *Queue) full(ctx context.Context) bool {
 }
 
 // insist calls fn until it succeeds, the server refuses, ctx ends, patience runs out or, after a failure, the queue is
-// closed.
+// closed. Each try has a limit.
 func (q *Queue) insist(ctx context.Context, fn func(ctx context.Context) error) error {
+	return q.persist(ctx, func(ctx context.Context) error { return tryOnce(ctx, fn) })
+}
+
+// persist is the same for tries that see to their limits themselves.
+func (q *Queue) persist(ctx context.Context, fn func(ctx context.Context) error) error {
 	end := time.Now().Add(patience)
 	before := q.js.Conn().LastError()
 	for try := 1; ; try++ {
-		err := tryOnce(ctx, fn)
+		err := fn(ctx)
 		if err == nil {
 			return nil
 		}

@@ -212,6 +212,10 @@ func (q *Queue) sweep(sub *nats.Subscription) {
 	all := true // what was told may have been lost
 	for {
 		err := q.sweepOnce(q.ctx, all)
+		q.mu.Lock()
+		q.looked = true
+		q.signal.Notify()
+		q.mu.Unlock()
 		wait := sweepEvery/2 + rand.N(sweepEvery) //nolint:gosec // not to look all at once
 		if all = err != nil; all {
 			wait = maxDelay
