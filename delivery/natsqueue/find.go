@@ -33,9 +33,12 @@ func (f *finder) find(ctx context.Context) error {
 			f.before, f.more = true, true
 			return nil
 		}
-		msgs, more, err := f.read(ctx, f.calls, f.lane.subject, f.claims.Next, f.limit, f.maxBytes)
-		if err != nil {
-			return err
+		msgs, more, from := f.walked(f.lane.subject, f.claims.Next, f.limit, f.maxBytes)
+		if len(msgs) == 0 {
+			var err error
+			if msgs, more, err = f.read(ctx, f.calls, f.lane.subject, from, f.limit, f.maxBytes); err != nil {
+				return err
+			}
 		}
 		f.more = more
 		if len(msgs) == 0 {

@@ -19,7 +19,7 @@ import (
 
 const (
 	// maxLanes bounds how many lanes one Lease takes from, and maxClaim how many calls it takes from one.
-	maxLanes = 32
+	maxLanes = 128
 	maxClaim = 1000
 
 	// maxConflicts is how often others may be quicker before a lane is left for its next turn.
@@ -106,6 +106,7 @@ func (q *Queue) leaseFrom(ctx context.Context, lanes []*lane, limit int) (leases
 		leases []*delivery.Lease
 		err    error
 	}
+	q.walkFor(ctx, lanes)
 	results := make([]result, len(lanes))
 	lookAt := func(i int) {
 		share := limit / len(lanes)
@@ -114,7 +115,7 @@ func (q *Queue) leaseFrom(ctx context.Context, lanes []*lane, limit int) (leases
 		}
 		var more bool
 		r := &results[i]
-		r.leases, more, r.err = q.claim(ctx, lanes[i], min(share, maxClaim), maxFetch/len(lanes))
+		r.leases, more, r.err = q.claim(ctx, lanes[i], min(share, maxClaim), maxFetch/min(len(lanes), maxReads))
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		ln := lanes[i]
@@ -260,9 +261,13 @@ func (q *Queue) know(ctx context.Context, ln *lane) error {
 		q.mu.Unlock()
 		return err
 	}
+	before := ln.claims.Next
 	ln.claims, ln.revision, ln.known = claims{}, 0, true
 	if m != nil {
 		ln.claims, ln.revision = parseClaims(m.data), m.seq
+	}
+	if ln.claims.Next < before {
+		q.endWalk() // it may have calls that are settled
 	}
 	return nil
 }

@@ -25,11 +25,13 @@
 //
 // # Turns
 //
-// Lanes take turns: one Lease takes from up to 32 lanes, and a share from each. A lane that is paused, or to be
+// Lanes take turns: one Lease takes from up to 128 lanes, and a share from each. A lane that is paused, or to be
 // skipped, costs nothing and moves nothing. A lease claims a range of a lane with one small write; settling is one
 // delete. The dispatchers share even a single lane. When one dies, what it had claimed is handed out when its leases
-// end. A server searches for the next call of a lane within blocks of about 8 MiB: where thousands of lanes have long
-// backlogs of small calls at the same time, leasing costs it up to a millisecond of CPU for each call.
+// end. When many lanes have something, a stretch of the stream is read for all of them at once, and up to about 16 MiB
+// of calls are kept in memory for a few seconds; calls that are deleted by hand may still be handed out then. Lanes
+// that are far apart in the stream are read one by one: a server searches for the next call of a lane within blocks of
+// about 8 MiB, which takes up to a millisecond of CPU.
 //
 // # Time
 //
@@ -162,6 +164,9 @@ type Queue struct {
 	nextLook   time.Time // when the later calls are to be looked at, at the latest
 	old        bool      // there may be calls that an older version stored
 	room       room
+	walk       *walk     // nil for none
+	walkAgain  time.Time // when the next one may begin
+	walkPause  time.Duration
 
 	retireAt time.Time // of the goroutine that brings calls back: when leases of an older version are over
 }

@@ -258,6 +258,9 @@ func (q *Queue) sweepOnce(ctx context.Context, all bool) error {
 			q.ready(ln)
 		}
 	}
+	if q.walk != nil && !q.isFresh(q.walk) {
+		q.walk = nil // it takes memory
+	}
 	now := time.Now()
 	for name, ln := range q.lanes {
 		for seq, until := range ln.open {

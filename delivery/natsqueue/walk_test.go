@@ -1,0 +1,88 @@
+package natsqueue_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/appevents/appevents-go/delivery"
+)
+
+// counting counts what is asked of the servers.
+type counting struct {
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+// count counts messages to subjects, on a connection of its own, under those subjects.
+func count(t *testing.T, js jetstream.JetStream, subjects ...string) *counting {
+	t.Helper()
+	c := &counting{seen: map[string]int{}}
+	for _, subject := range append(subjects, "done") {
+		_, err := js.Conn().Subscribe(subject, func(msg *nats.Msg) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.seen[subject]++
+			if msg.Reply != "" && subject == "done" {
+				_ = msg.Respond(nil)
+			}
+		})
+		require.NoError(t, err)
+	}
+	require.NoError(t, js.Conn().Flush())
+	return c
+}
+
+// take returns the counts of what js has asked, and begins anew.
+func (c *counting) take(t *testing.T, js jetstream.JetStream) map[string]int {
+	t.Helper()
+	_, err := js.Conn().RequestWithContext(t.Context(), "done", nil)
+	require.NoError(t, err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen := c.seen
+	c.seen = map[string]int{}
+	return seen
+}
+
+func TestQueue_ReadsManyLanesTogether(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	const reads = "$JS.API.DIRECT.GET.APPEVENTS"
+	asked := count(t, connect(t, s), reads)
+	js := connect(t, s)
+	q := open(t, js)
+	const lanes, each = 100, 6
+	next := map[string]int{}
+	fewest := lanes
+	for round := range 3 {
+		putMany(t, q, lanes, func(i int) delivery.Item { return laneItem(fmt.Sprint("edge/", i), 100+round) })
+		for k := range each { // in order in each lane
+			putMany(t, q, lanes, func(i int) delivery.Item { return laneItem(fmt.Sprint("edge/", i), 1000*(round+1)+k) })
+		}
+		for left := lanes * (each + 1); left > 0; {
+			leases, err := q.Lease(t.Context(), 2*lanes, nil)
+			require.NoError(t, err)
+			left -= len(leases)
+			for _, l := range leases {
+				var n int
+				_, err := fmt.Sscanf(string(l.Body), l.Lane+" %d", &n)
+				require.NoError(t, err)
+				if n >= 1000 {
+					require.Equal(t, next[l.Lane], n-1000*(round+1), "lane %s", l.Lane)
+					next[l.Lane]++
+				}
+				require.NoError(t, q.Settle(t.Context(), delivery.Settlement{Lease: l, Verdict: delivery.Done}))
+			}
+		}
+		clear(next)
+		fewest = min(fewest, asked.take(t, js)[reads])
+	}
+	t.Logf("%d reads for %d lanes", fewest, lanes)
+	require.Less(t, fewest, lanes)
+	require.Zero(t, counts(t, q).Pending)
+}
