@@ -51,16 +51,7 @@ func BenchmarkDeliver(b *testing.B) {
 					return err
 				})
 				b.StartTimer()
-				for left := calls; left > 0; {
-					leases, err := q.Lease(b.Context(), 512, nil)
-					require.NoError(b, err)
-					list := make([]delivery.Settlement, len(leases))
-					for i, l := range leases {
-						list[i] = delivery.Settlement{Lease: l, Verdict: delivery.Done}
-					}
-					require.NoError(b, q.Settle(b.Context(), list...))
-					left -= len(leases)
-				}
+				drainAll(b, q, calls, delivery.Settlement{Verdict: delivery.Done})
 			}
 			b.ReportMetric(calls*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 		})
@@ -92,4 +83,107 @@ func BenchmarkDeliver(b *testing.B) {
 		}
 		b.ReportMetric(calls*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 	})
+}
+
+// BenchmarkUnbury submits buried calls again, or discards them, beside the floor: each message is published again and
+// deleted, or deleted alone, by itself.
+func BenchmarkUnbury(b *testing.B) {
+	const calls = 4000
+	for _, again := range []bool{true, false} {
+		name := "discard"
+		if again {
+			name = "resubmit"
+		}
+		b.Run(name, func(b *testing.B) {
+			q, err := natsqueue.Open(b.Context(), connect(b, startServer(b, nil)))
+			require.NoError(b, err)
+			defer func() { require.NoError(b, q.Close()) }()
+			n := 0
+			for b.Loop() {
+				b.StopTimer()
+				list := buryMany(b, q, n, calls)
+				n += calls
+				for i := range list {
+					if !again {
+						list[i].Again = nil
+					}
+				}
+				b.StartTimer()
+				done, err := q.Unbury(b.Context(), list...)
+				require.NoError(b, err)
+				require.Equal(b, calls, done)
+				b.StopTimer()
+				if again {
+					drainAll(b, q, calls, delivery.Settlement{Verdict: delivery.Done})
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(calls*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+		})
+		b.Run(name+"-floor", func(b *testing.B) {
+			js := connect(b, startServer(b, nil))
+			stream, err := js.CreateStream(b.Context(), jetstream.StreamConfig{Name: "FLOOR", Subjects: []string{"FLOOR.>"}})
+			require.NoError(b, err)
+			data := make([]byte, 600)
+			publish := func(i int) (uint64, error) {
+				ack, err := js.Publish(b.Context(), "FLOOR."+strconv.Itoa(i%1000), data)
+				if err != nil {
+					return 0, err
+				}
+				return ack.Sequence, nil
+			}
+			for b.Loop() {
+				b.StopTimer()
+				seqs := make([]uint64, calls)
+				each(b, calls, func(i int) (err error) {
+					seqs[i], err = publish(i)
+					return err
+				})
+				b.StartTimer()
+				each(b, calls, func(i int) error {
+					if again {
+						if _, err := publish(i); err != nil {
+							return err
+						}
+					}
+					return stream.DeleteMsg(b.Context(), seqs[i])
+				})
+			}
+			b.ReportMetric(calls*float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+		})
+	}
+}
+
+// buryMany buries calls of 1,000 lanes, the first of them with the number from.
+func buryMany(b *testing.B, q *natsqueue.Queue, from, calls int) (list []delivery.Unburial) {
+	b.Helper()
+	each(b, calls, func(i int) error {
+		it := item(from + i)
+		it.Lane = fmt.Sprint("activities/", i%1000)
+		_, err := q.Put(b.Context(), it)
+		return err
+	})
+	drainAll(b, q, calls, delivery.Settlement{Verdict: delivery.Bury, Reason: delivery.ReasonRefused})
+	buried, err := q.Buried(b.Context(), "", calls)
+	require.NoError(b, err)
+	for _, c := range buried {
+		list = append(list, delivery.Unburial{ID: c.ID, Again: &c.Item})
+	}
+	return list
+}
+
+// drainAll leases and settles so many calls.
+func drainAll(b *testing.B, q *natsqueue.Queue, calls int, s delivery.Settlement) {
+	b.Helper()
+	for left := calls; left > 0; {
+		leases, err := q.Lease(b.Context(), 512, nil)
+		require.NoError(b, err)
+		list := make([]delivery.Settlement, len(leases))
+		for i, l := range leases {
+			list[i] = s
+			list[i].Lease = l
+		}
+		require.NoError(b, q.Settle(b.Context(), list...))
+		left -= len(leases)
+	}
 }

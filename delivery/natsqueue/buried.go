@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -96,18 +97,15 @@ func (q *Queue) Unbury(ctx context.Context, list ...delivery.Unburial) (done int
 // unbury takes some buried calls away and returns how many were there.
 func (q *Queue) unbury(ctx context.Context, list []delivery.Unburial) (done int, err error) {
 	seqs := make([]uint64, len(list)) // 0 for those that are not there
-	if err := q.each(len(list), func(i int) error {
-		seq, err := strconv.ParseUint(list[i].ID, 10, 64)
-		if err != nil || seq == 0 {
-			return nil //nolint:nilerr // it is not there
-		}
-		m, err := q.get(ctx, q.buried, getRequest{Seq: seq})
-		if m != nil {
+	for i, u := range list {
+		if seq, err := strconv.ParseUint(u.ID, 10, 64); err == nil {
 			seqs[i] = seq
 		}
-		return err
-	}); err != nil {
-		return 0, err
+	}
+	if slices.ContainsFunc(list, func(u delivery.Unburial) bool { return u.Again != nil }) {
+		if err := q.present(ctx, list, seqs); err != nil {
+			return 0, err
+		}
 	}
 	var again []outgoing
 	for i, u := range list {
@@ -157,6 +155,34 @@ func (q *Queue) addUnburied(ctx context.Context, more int) error {
 			return err
 		}
 		return q.setUnburied(ctx, n+int64(more), revision)
+	})
+}
+
+// maxDeleted is of up to how many calls the server is asked which were taken away.
+const maxDeleted = 500
+
+// present sets those places to 0 where there is nothing to submit again. Taking away needs no such question.
+func (q *Queue) present(ctx context.Context, list []delivery.Unburial, seqs []uint64) error {
+	info, err := q.info(ctx, q.buried)
+	if err == nil && info.State.NumDeleted > 0 && info.State.NumDeleted <= maxDeleted {
+		info, err = q.info(ctx, q.buried, jetstream.WithDeletedDetails(true))
+	}
+	if err != nil {
+		return err
+	}
+	s := &info.State
+	return q.each(len(seqs), func(i int) (err error) {
+		_, gone := slices.BinarySearch(s.Deleted, seqs[i])
+		switch {
+		case seqs[i] < s.FirstSeq || seqs[i] > s.LastSeq || gone:
+			seqs[i] = 0
+		case list[i].Again != nil && s.NumDeleted != len(s.Deleted):
+			var m *message
+			if m, err = q.get(ctx, q.buried, getRequest{Seq: seqs[i]}); m == nil {
+				seqs[i] = 0
+			}
+		}
+		return err
 	})
 }
 

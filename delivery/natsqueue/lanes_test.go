@@ -300,11 +300,20 @@ func TestUnbury_OfThousands(t *testing.T) {
 	for i := range list {
 		all[i] = delivery.Unburial{ID: list[i].ID, Again: &list[i].Item}
 	}
+	// Every second one of the first 1,200 is discarded, so that there are many gaps, then fewer, then none.
+	discarded := make([]delivery.Unburial, 0, 600)
+	for i := 1; i < 1200; i += 2 {
+		discarded = append(discarded, delivery.Unburial{ID: list[i].ID})
+	}
+	done, err := q.Unbury(t.Context(), discarded...)
+	require.NoError(t, err)
+	require.Len(t, discarded, done)
 	missing := []delivery.Unburial{{ID: "x"}, all[0], {ID: "987654321"}}
 	begin := time.Now()
-	done, err := q.Unbury(t.Context(), slices.Concat(all, missing)...)
+	done, err = q.Unbury(t.Context(), slices.Concat(all, missing)...)
 	t.Logf("%d unburied in %v", done, time.Since(begin))
 	require.ErrorIs(t, err, delivery.ErrNotFound)
+	n -= len(discarded)
 	require.Equal(t, n, done)
 	c := counts(t, q)
 	require.EqualValues(t, n, c.Pending)
