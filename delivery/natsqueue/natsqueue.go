@@ -44,7 +44,9 @@
 // A stream of the version that kept all calls on the subject APPEVENTS.calls is changed by the first Open, which needs
 // the permission to update streams and consumers then. Calls on that subject are moved to their lanes as soon as the
 // old dispatchers have settled theirs, or their leases are over, and the old consumer is deleted. Old processes may go
-// on to submit, but deliver nothing from then on, and cannot open the queue again. Nothing of that takes a stop.
+// on to submit, but deliver nothing from then on, and cannot open the queue again. Nothing of that takes a stop. Put
+// asks for the key of the version before too, with a request of its own, but not in a stream that this version made:
+// its metadata has appevents-form.
 //
 // # Starting a server
 //
@@ -242,10 +244,11 @@ func (q *Queue) Put(ctx context.Context, item delivery.Item) (bool, error) {
 	return true, nil
 }
 
-// knows reports whether an older version stored this call. It sends a message that can never be stored, and whose ID
-// the server looks up before it finds that out: it expects a last message that there is not.
+// knows reports whether an older version stored this call, which it cannot have in a stream of this form. It sends a
+// message that can never be stored, and whose ID the server looks up before it finds that out: it expects a last
+// message that there is not.
 func (q *Queue) knows(ctx context.Context, item delivery.Item) (known bool, err error) {
-	if item.OldKey.IsZero() {
+	if item.OldKey.IsZero() || q.calls.CachedInfo().Config.Metadata[formKey] != "" {
 		return false, nil
 	}
 	never := jetstream.WithExpectLastMsgID("never")

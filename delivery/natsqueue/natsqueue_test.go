@@ -2,6 +2,7 @@ package natsqueue_test
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -26,6 +27,13 @@ func suite(t *testing.T, js jetstream.JetStream, replicas int) {
 		Durable: true, OldKeys: true, TakesTurns: true, TakesClock: true,
 		Open: func(t *testing.T, s queuetest.Settings) func() delivery.Queue {
 			name := fmt.Sprint("TEST-", names.Add(1))
+			if strings.Contains(t.Name(), "key_of_an_older_version") { // which is remembered in streams of that version alone
+				_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+					Name: name, Subjects: []string{name + ".calls"}, Retention: jetstream.WorkQueuePolicy,
+					Discard: jetstream.DiscardNew, Replicas: replicas, Duplicates: s.Window,
+				})
+				require.NoError(t, err)
+			}
 			return func() delivery.Queue {
 				opts := []natsqueue.Option{
 					natsqueue.WithName(name), natsqueue.WithReplicas(replicas),

@@ -2,6 +2,7 @@ package natsqueue_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -168,4 +169,37 @@ func TestOpen_LeavesStreamsOfOthersAlone(t *testing.T) {
 	s, err := js.Stream(t.Context(), "APPEVENTS")
 	require.NoError(t, err)
 	require.Equal(t, config.Subjects, s.CachedInfo().Config.Subjects)
+}
+
+func TestPut_AsksForOldKeysOnlyWhereTheyCanBe(t *testing.T) {
+	t.Parallel()
+	const lanes = "APPEVENTS.calls.>"
+	for name, old := range map[string]bool{"a stream of this version": false, "one of the version before": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t, nil)
+			asked := count(t, connect(t, s), lanes)
+			js := connect(t, s)
+			requests := 1
+			if old {
+				restoreOld(t, js)
+				requests = 2
+			}
+			for range 2 { // also when it was there before
+				q := open(t, js)
+				asked.take(t, js)
+				it := laneItem("edge/1", requests)
+				it.Key = delivery.KeyOf(fmt.Sprint("new ", time.Now().UnixNano()))
+				it.OldKey = delivery.KeyOf(fmt.Sprint("old ", time.Now().UnixNano()))
+				added, err := q.Put(t.Context(), it)
+				require.NoError(t, err)
+				require.True(t, added)
+				require.Equal(t, requests, asked.take(t, js)[lanes])
+				it.Key, it.OldKey = delivery.KeyOf(it.OldKey.String()), delivery.KeyOf("activities/901 2")
+				added, err = q.Put(t.Context(), it)
+				require.NoError(t, err)
+				require.Equal(t, !old, added, "what the version before stored counts")
+			}
+		})
+	}
 }

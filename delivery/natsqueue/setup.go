@@ -18,6 +18,11 @@ const (
 	// movedWindow is how long the streams that calls are moved to remember which ones they have.
 	movedWindow = time.Hour
 
+	// formKey and form say in the metadata of the stream of calls that no older version has ever written to it: none
+	// opens a stream that it did not make.
+	formKey = "appevents-form"
+	form    = "2"
+
 	// minBuriedBytes is at least what buried calls may take when the queue has a limit.
 	minBuriedBytes = 1 << 20
 )
@@ -31,6 +36,7 @@ func (q *Queue) setUp(ctx context.Context) (err error) {
 		Name: q.name, Description: "appevents: calls to deliver", Subjects: []string{old, old + ".*"},
 		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxBytes: cmp.Or(q.maxBytes, -1),
 		Replicas: replicas, Duplicates: window, AllowDirect: true,
+		Metadata: map[string]string{formKey: form},
 	}, func(c *jetstream.StreamConfig) bool {
 		if !slices.Equal(c.Subjects, []string{old}) {
 			return false
