@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
@@ -145,18 +146,10 @@ func (p *program) findBot(ctx context.Context, s *stage, bot string, group *proc
 			if first == "" {
 				first, since = base+webhookPaths[0], time.Now()
 			}
-			for _, path := range webhookPaths {
-				attempt, cancel := context.WithTimeout(ctx, time.Second)
-				d, err := graphtest.Handshake(attempt, base+path, token)
-				cancel()
-				if err != nil {
-					break // not HTTP, or too busy for now
-				}
-				if confirmed(d) {
-					s.emulator.SetBot(base + path)
-					p.confirm(ctx, s, base+path)
-					return
-				}
+			if webhook := findWebhook(ctx, base, token); webhook != "" {
+				s.emulator.SetBot(webhook)
+				p.confirm(ctx, s, webhook)
+				return
 			}
 		}
 		if first != "" && time.Since(since) > cmp.Or(p.patience, botPatience) {
@@ -170,6 +163,33 @@ func (p *program) findBot(ctx context.Context, s *stage, bot string, group *proc
 			return
 		}
 	}
+}
+
+// findWebhook returns the first of webhookPaths that answers as a webhook does, "" for none. There are bots that leave
+// paths they do not know without an answer: after the most usual one, all are asked at the same time.
+func findWebhook(ctx context.Context, base, token string) string {
+	found := make([]bool, len(webhookPaths))
+	ask := func(n int) error {
+		attempt, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		d, err := graphtest.Handshake(attempt, base+webhookPaths[n], token)
+		found[n] = err == nil && confirmed(d)
+		return err
+	}
+	if err := ask(0); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return "" // not HTTP
+	}
+	if !found[0] {
+		var work sync.WaitGroup
+		for n := 1; n < len(webhookPaths); n++ {
+			work.Go(func() { _ = ask(n) })
+		}
+		work.Wait()
+	}
+	if n := slices.Index(found, true); n >= 0 {
+		return base + webhookPaths[n]
+	}
+	return ""
 }
 
 // botPatience is how long a bot may take to listen, and to pass the handshake, before something is said.

@@ -163,6 +163,29 @@ func TestRunSaysWhatIsWrongWithTheBot(t *testing.T) {
 	}
 }
 
+// A bot that leaves unknown paths without an answer is found all the same.
+func TestFindWebhook(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/webhook", "/webhooks/messenger", "/callback"} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != path {
+				<-r.Context().Done() // as long as somebody waits
+				return
+			}
+			_, _ = io.WriteString(w, r.URL.Query().Get("hub.challenge")+"\n")
+		})
+		bot := httptest.NewServer(mux)
+		t.Cleanup(bot.Close)
+		require.Eventually(t, func() bool { return findWebhook(t.Context(), bot.URL, "v") == bot.URL+path },
+			time.Minute, time.Millisecond, path) // a loaded machine may need more than one attempt
+	}
+	refusing := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(refusing.Close)
+	require.Empty(t, findWebhook(t.Context(), refusing.URL, "v"))
+	require.Empty(t, findWebhook(t.Context(), "http://"+freeAddress(t), "v"))
+}
+
 // freeAddress is one where nobody listened a moment ago.
 func freeAddress(t *testing.T) string {
 	t.Helper()

@@ -51,10 +51,11 @@
 //	POST /-/api/reset    {}              -> State
 //
 // psid and page default to the first person and Page. In trigger, body is a whole webhook body that is sent instead of
-// one made from field; times beyond 1 deliver the same bytes again; sign is "" for both headers, or "unsigned", "wrong", or "sha1-only". ok says that every answer
-// was 2xx. The field is a key of graphtest.Samples, and further "messages/text", "messaging_postbacks/get_started" and
-// "messages/ad_referral"; text, payload, title, ref, ad and mid replace the sample's. The names of faults are those of
-// graphtest.FaultKind.String ("throttle", "reset early", …) and "error CODE/SUBCODE".
+// one made from field; times beyond 1 deliver the same bytes again; sign is "" for both headers, or "unsigned",
+// "wrong", or "sha1-only". ok says that every answer was 2xx. The field is a key of graphtest.Samples, and further
+// "messages/text", "messaging_postbacks/get_started" and "messages/ad_referral"; text, payload, title, ref, ad and mid
+// replace the sample's. The names of faults are those of graphtest.FaultKind.String ("throttle", "reset early", …) and
+// "error CODE/SUBCODE".
 //
 // Grants are switches of the tokens, all of them or that of one Page: permissions (those of Permissions, or "all"),
 // the state ("valid", or how the token died: TokenStates), the ends of the token and of its access to data, as a time
