@@ -263,7 +263,7 @@ func (q *Queue) Counts(context.Context) (delivery.Counts, error) {
 // Close implements [delivery.Queue]. What waits to be written is written first.
 func (q *Queue) Close() error {
 	q.mu.Lock()
-	if q.closed || q.opened() != nil {
+	if q.closed || q.file == nil {
 		q.mu.Unlock()
 		return nil
 	}
