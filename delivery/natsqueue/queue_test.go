@@ -306,7 +306,8 @@ func TestQueue_RefusesWhenTheStreamIsFull(t *testing.T) {
 			Verdict: delivery.Retry, At: time.Now().Add(time.Hour), Error: "unavailable",
 		})
 	}
-	require.Less(t, total, 3*stored)
+	// How much passes before the room is looked at again depends on the machine. Without the limit there would be no end.
+	require.Less(t, total, 6*stored)
 	require.EqualValues(t, total, counts(t, q).Pending)
 }
 
