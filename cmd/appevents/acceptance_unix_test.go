@@ -48,7 +48,7 @@ func TestProgramIsStaticAndSmall(t *testing.T) {
 	require.NoError(t, err, string(out))
 	info, err := os.Stat(program)
 	require.NoError(t, err)
-	require.Less(t, info.Size(), int64(20<<20))
+	require.Less(t, info.Size(), int64(20_000_000))
 	if runtime.GOOS != "linux" {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -31,6 +32,15 @@ func TestGoTest(t *testing.T) {
 	require.NoError(t, session.WriteGo(&b, nil))
 	requireGo(t, b.Bytes())
 	golden(t, "empty_test.go.txt", b.String())
+
+	var many []session.Webhook
+	for n := range 12 {
+		body := graphtest.Text("hi", graphtest.From("65432109876543"+strconv.Itoa(10+n)))
+		many = append(many, session.Webhook{Body: body, Status: 200, Calls: []session.Call{}})
+	}
+	b.Reset()
+	require.NoError(t, session.WriteGo(&b, many))
+	requireGo(t, b.Bytes())
 
 	for name, body := range graphtest.Samples() {
 		b.Reset()

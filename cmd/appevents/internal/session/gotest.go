@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"fmt"
-	"go/format"
 	"io"
 	"net/http"
 	"strconv"
@@ -23,16 +22,38 @@ func WriteGo(w io.Writer, list []Webhook) error {
 	for n := range list {
 		g.turn(n+1, &list[n])
 	}
+	if n := len(g.People); n > 0 {
+		longest := len(g.People[n-1][0])
+		for i := range g.People {
+			g.People[i][0] = fmt.Sprintf("%-*s", longest, g.People[i][0])
+		}
+	}
 	var b bytes.Buffer
 	if err := goFile.Execute(&b, &g); err != nil {
 		return err
 	}
-	source, err := format.Source(b.Bytes())
-	if err != nil {
-		return fmt.Errorf("session: the Go test: %w", err)
-	}
-	_, err = w.Write(bytes.ReplaceAll(source, []byte("\n\n}\n"), []byte("\n}\n"))) // no literal holds a newline
+	_, err := io.WriteString(w, tidy(b.String()))
 	return err
+}
+
+// tidy takes away what the template leaves between its parts: white space at the end of a line, and empty lines in a row
+// or in front of a brace. No literal holds a newline. Package go/format would do it too, and weighs half a megabyte.
+func tidy(source string) string {
+	var b strings.Builder
+	empty := false
+	for line := range strings.Lines(source) {
+		line = strings.TrimRight(line, " \t\n")
+		if line == "" {
+			empty = true
+			continue
+		}
+		if empty && !strings.HasPrefix(strings.TrimLeft(line, "\t"), "}") {
+			b.WriteString("\n")
+		}
+		empty = false
+		b.WriteString(line + "\n")
+	}
+	return b.String()
 }
 
 // A goTest is what the file is made of.
@@ -200,7 +221,7 @@ func (g *goTest) at(expression string) string {
 		return ""
 	}
 	g.Start = true
-	return fmt.Sprintf("start.Add(-%d * time.Second)", n)
+	return fmt.Sprintf("start.Add(-%d*time.Second)", n)
 }
 
 // quoteGo is a Go string literal in ASCII: as readable as it can be, and nothing in it can end it or hide.
