@@ -84,9 +84,9 @@ type tokenFlags struct {
 const exitCodes = `
 Exit codes:
   0    done
-  1    the answer is no: refused, not valid, did not happen
+  1    the answer is no: refused, different, did not happen
   2    wrong usage
-  3    not sent, or the emulator was not reached
+  3    not sent: not valid, or nobody was reached
   4    outcome unknown: sent, but there was no answer
   5    throttled
   6    credentials or a permission missing

@@ -26,7 +26,7 @@ const (
 	// and a command that was interrupted may be given again after a holiday. Those on servers keep what they are set to.
 	fileWindow = 30 * 24 * time.Hour
 
-	// A queue that is only looked at keeps its buried calls as long, and as many, as its own process says.
+	// Buried calls are kept for as long, and as many, as the process says that the queue belongs to.
 	keepAge = 100 * 365 * 24 * time.Hour
 	keepAll = 1 << 30
 
@@ -95,11 +95,8 @@ func (p *program) openFile(path string, create bool) (*engine, error) {
 	if !p.quiet {
 		logger = slog.New(slog.NewTextHandler(p.stderr, nil))
 	}
-	options := []boltqueue.Option{boltqueue.WithLogger(logger), boltqueue.WithWindow(fileWindow)}
-	if !create {
-		options = append(options, boltqueue.WithBuriedAge(keepAge), boltqueue.WithBuriedLimit(keepAll))
-	}
-	q, err := boltqueue.Open(path, options...)
+	q, err := boltqueue.Open(path, boltqueue.WithLogger(logger), boltqueue.WithWindow(fileWindow),
+		boltqueue.WithBuriedAge(keepAge), boltqueue.WithBuriedLimit(keepAll))
 	switch {
 	case errors.Is(err, boltqueue.ErrLocked):
 		return nil, &failure{
@@ -168,7 +165,7 @@ func openStream(
 const schemaSetting = "appevents_schema"
 
 func openPostgres(ctx context.Context, address string, create bool) (*engine, error) {
-	var options []pgqueue.Option
+	options := []pgqueue.Option{pgqueue.WithBuriedAge(keepAge), pgqueue.WithBuriedLimit(keepAll)}
 	u, err := url.Parse(address)
 	if err != nil { // not repeated: it can hold a password
 		return nil, usageError("the queue must look like postgres://USER@HOST:5432/DATABASE")
@@ -181,8 +178,7 @@ func openPostgres(ctx context.Context, address string, create bool) (*engine, er
 		options, name = append(options, pgqueue.WithSchema(schema)), name+" schema "+schema
 	}
 	if !create {
-		options = append(options, pgqueue.WithoutMigration(), pgqueue.WithBuriedAge(keepAge),
-			pgqueue.WithBuriedLimit(keepAll))
+		options = append(options, pgqueue.WithoutMigration())
 	}
 	config, err := pgxpool.ParseConfig(u.String())
 	if err != nil {
