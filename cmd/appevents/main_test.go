@@ -7,9 +7,11 @@ import (
 	"flag"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,6 +27,8 @@ func TestMain(m *testing.M) {
 		os.Exit(start(asItself(grace)))
 	}
 	os.Unsetenv("COLUMNS") // kong takes the width of help from it
+	// Programs that are started here inherit signals that are ignored, as under nohup, but no handlers.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	code := pgtest.Main(m)
 	stopNATS()
 	os.Exit(code)
