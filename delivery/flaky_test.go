@@ -453,3 +453,44 @@ func stopsAtFirst(t *testing.T, workers int, spread time.Duration) {
 	require.LessOrEqual(t, known+between, 2*workers+16, "as many in a row open a lane that went well")
 	require.LessOrEqual(t, probes, 18)
 }
+
+// TestFlaky_FailuresComeBackBeforeAnswers: what fails at once is heard of before what takes its time. Many failures in a
+// row are then ordinary, and say nothing about the requests under way.
+func TestFlaky_FailuresComeBackBeforeAnswers(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{16, 64} {
+		for _, rate := range []float64{0.2, 0.5} {
+			t.Run(fmt.Sprint(workers, " ", rate), func(t *testing.T) {
+				t.Parallel()
+				bubble(t, func(t *testing.T) { failsBeforeItAnswers(t, workers, rate) })
+			})
+		}
+	}
+}
+
+func failsBeforeItAnswers(t *testing.T, workers int, rate float64) {
+	const d, slow, quick = 10 * time.Second, 100 * time.Millisecond, 20 * time.Millisecond
+	f, fails := newFlaky(nil), false
+	f.fail = func(*http.Request, time.Duration) *answer {
+		if fails = f.rng.Float64() < rate; fails {
+			return &answers[1]
+		}
+		return nil
+	}
+	f.latency = func(*http.Request) time.Duration {
+		if fails {
+			return quick
+		}
+		return slow/2 + time.Duration(f.rng.Int64N(int64(slow)))
+	}
+	b := newFlakyBench(t, f, delivery.WithWorkers(workers))
+	mean := (1-rate)*slow.Seconds() + rate*quick.Seconds()
+	want := float64(workers) * d.Seconds() / mean * (1 - rate)
+	b.submitMany(1, int(want*1.2))
+	b.run()
+	after(d)
+	_, taken := f.count()
+	b.stop()
+	t.Logf("%.1f %% of what was possible", 100*float64(taken)/want)
+	require.GreaterOrEqual(t, float64(taken), 0.9*want)
+}
