@@ -45,7 +45,8 @@ $stdout.flush
 Signal.trap("TERM") { Signal.trap("TERM", "DEFAULT"); Process.kill("TERM", Process.pid) }
 loop do
   Thread.new(server.accept) do |client|
-    method, target, = client.gets.to_s.split
+    line = client.gets or next # a connection without a request
+    method, target, = line.split
     headers = {}
     while (line = client.gets) && line != "\r\n"
       name, value = line.chomp.split(": ", 2)
