@@ -36,8 +36,8 @@ func WriteGo(w io.Writer, list []Webhook) error {
 	return err
 }
 
-// tidy takes away what the template leaves between its parts: white space at the end of a line, and empty lines in a row
-// or in front of a brace. No literal holds a newline. Package go/format would do it too, and weighs half a megabyte.
+// tidy takes away what the template leaves between its parts: white space at the end of a line, and empty lines in a
+// row or in front of a brace. No literal holds a newline. Package go/format would do it too; it weighs half a megabyte.
 func tidy(source string) string {
 	var b strings.Builder
 	empty := false
