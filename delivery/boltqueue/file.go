@@ -217,15 +217,21 @@ func makeBuckets(tx *bbolt.Tx) error {
 	return meta.Put(metaFormat, []byte{format})
 }
 
-// mostlyFree reports whether a file is worth making small. It needs a transaction to have been written.
+// mostlyFree reports whether a file is worth making small. It needs a transaction to have been written. What lies behind
+// the last page counts as free too: bbolt lets a file grow by 16 MiB at once.
 func mostlyFree(h *handle) bool {
 	info, err := h.file.Stat()
 	if err != nil || info.Size() < compactSize {
 		return false
 	}
+	var pages int64
+	err = h.view(func(tx *bbolt.Tx) error {
+		pages = tx.Size() / int64(h.pageSize)
+		return nil
+	})
 	stats := h.db.Stats()
-	free := (stats.FreePageN + stats.PendingPageN) * h.db.Info().PageSize
-	return float64(free) > compactFree*float64(info.Size())
+	used := (pages - int64(stats.FreePageN+stats.PendingPageN)) * int64(h.pageSize)
+	return err == nil && float64(used) < (1-compactFree)*float64(info.Size())
 }
 
 // compact writes what is in db to a new file and puts that in the place of the old one, which stays locked until its

@@ -304,6 +304,24 @@ func TestFile_ReusesFreedSpaceAndShrinksWhenOpened(t *testing.T) {
 	require.NoFileExists(t, path+".compact")
 }
 
+// A file grows by 16 MiB at once: most of it can be room that was never used.
+func TestFile_ShrinksThoughItHasJustGrown(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "queue.db")
+	q := open(t, path)
+	n := int64(0)
+	for ; fileSize(t, path) < 32<<20; n++ {
+		fill(t, q, n, 1)
+	}
+	drain(t, q, n)
+	require.NoError(t, q.Close())
+	q = open(t, path)
+	require.Less(t, fileSize(t, path), int64(4<<20))
+	c, err := q.Counts(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, n, c.Delivered)
+}
+
 func TestFile_HoldsNothingSecretOrPersonal(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "queue.db")
