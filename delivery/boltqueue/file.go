@@ -217,8 +217,8 @@ func makeBuckets(tx *bbolt.Tx) error {
 	return meta.Put(metaFormat, []byte{format})
 }
 
-// mostlyFree reports whether a file is worth making small. It needs a transaction to have been written. What lies behind
-// the last page counts as free too: bbolt lets a file grow by 16 MiB at once.
+// mostlyFree reports whether a file is worth making small. It needs a transaction to have been written. What lies
+// behind the last page counts as free too: bbolt lets a file grow by 16 MiB at once.
 func mostlyFree(h *handle) bool {
 	info, err := h.file.Stat()
 	if err != nil || info.Size() < compactSize {
