@@ -13,6 +13,9 @@ func (h *health) failed(t *ticket, now time.Time, r *result, c *change) {
 	if t.began.Before(n.good) {
 		n.run = 0 // it has answered since this request began
 	}
+	if late {
+		n.silent = n.silent || n.hangs(t.began, now)
+	}
 	if n.mostlyLate() {
 		n.limit = max(1, n.limit/2)
 		n.lates = 0
@@ -38,7 +41,11 @@ func (h *health) failed(t *ticket, now time.Time, r *result, c *change) {
 	}
 	for _, s := range t.open {
 		s.cause = r.class
-		s.probeAt = now.Add(h.distance(now.Sub(s.opened)))
+		from := now
+		if late {
+			from = t.began // what it took is a part of the distance
+		}
+		s.probeAt = latest(now, from.Add(h.distance(now.Sub(s.opened))))
 		if s != n {
 			continue
 		}
@@ -90,6 +97,14 @@ func (n *node) mostlyLate() bool {
 	return n.seen >= lateSeen && share >= lateShare
 }
 
+// hangs reports whether a request that timed out was one of several, nothing was heard since about when it began, and
+// requests of the lane did not use to time out.
+func (n *node) hangs(began, now time.Time) bool {
+	count, _ := n.share(n.lates)
+	return count <= hanging && !n.heard.After(began.Add(slowTime)) &&
+		len(n.starts) >= hanging-1 && now.Sub(n.starts[hanging-2]) > slowTime
+}
+
 // failing reports whether hardly anything gets through.
 func (n *node) failing(late bool, now time.Time) bool {
 	failures, share := n.share(n.window)
@@ -132,9 +147,10 @@ func (h *health) close(n *node, now time.Time, c *change) {
 	}
 }
 
-// startAnew forgets the failures of a lane that has answered.
+// startAnew forgets the failures of a lane that has answered. What still hangs does not count.
 func (n *node) startAnew() {
-	n.window, n.lates, n.seen, n.run, n.limit = 0, 0, 1, 0, firstLimit
+	n.window, n.lates, n.seen, n.run, n.silent = 0, 0, 1, 0, false
+	n.limit = float64(firstLimit + len(n.starts))
 	n.setDown(false)
 }
 
@@ -188,9 +204,6 @@ func (n *node) comeBack(now time.Time, c *change) {
 	n.probeRate *= edgeProbesStep
 	at, step := now, time.Duration(float64(time.Second)/n.probeRate)
 	for s := range n.openLanes {
-		if s.probing {
-			continue
-		}
 		at = at.Add(step)
 		if at.Before(s.probeAt) {
 			s.probeAt = at

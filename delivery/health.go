@@ -16,6 +16,8 @@ const (
 	openRun      = 16   // or when as many failed in a row,
 	openRunAmong = 4    // of which so many suffice while most lanes of the edge are down
 	cautiousRun  = 5    // from as many in a row on, one request at a time until the next answer
+	hanging      = 3    // or when as many hang, and nothing has answered meanwhile, one in hangTime
+	hangTime     = 5 * time.Second
 	windowTTL    = 5 * time.Minute
 
 	// Then single requests find out when it goes again, at growing distances. The last is below half a minute by what
@@ -107,16 +109,17 @@ type node struct {
 	lates   uint32      // the same: timed out
 	seen    int         // of windowSize
 	run     int         // failures in a row
+	silent  bool        // requests hang, and nothing was heard since they began
 	proven  bool        // it has answered lately
 	slow    bool        // it takes its time
 	counted bool        // in edge.down
 	last    time.Time   // when it was used
 	good    time.Time   // when it answered
+	heard   time.Time   // when a request did not hang
 
 	open    bool // only probes go
 	opened  time.Time
 	probeAt time.Time
-	probing bool
 	cause   class
 
 	hold hold
@@ -269,8 +272,8 @@ func (h *health) allowance(n *node, now time.Time) int {
 // share is how many workers a lane has while others have work.
 func (h *health) share() int { return max(1, h.workers/laneShare) }
 
-// blocked returns until when a lane or its edge must be left alone, now if a probe is under way, and false when
-// neither.
+// blocked returns until when a lane or its edge must be left alone, now if the end of a probe is waited for, and false
+// when neither.
 func (n *node) blocked(now time.Time) (at time.Time, blocked bool) {
 	if at, blocked = n.waits(now); !blocked && n.edge != nil {
 		return n.edge.waits(now)
@@ -283,8 +286,8 @@ func (n *node) waits(now time.Time) (at time.Time, waits bool) {
 	switch {
 	case n.hold.class != classNone && (n.hold.until.After(now) || n.hold.probing):
 		return latest(n.hold.until, now), true
-	case n.open && (n.probeAt.After(now) || n.probing):
-		return latest(n.probeAt, now), true
+	case n.open && n.probeAt.After(now):
+		return n.probeAt, true
 	case n.paced(now):
 		return n.pace.next, true
 	default:
@@ -327,8 +330,13 @@ func (h *health) may(n *node, now time.Time) (at time.Time, ok bool) {
 		n.setSlow(true)
 	}
 	wanted := now.Sub(h.quick) < workTime
+	if n.silent && len(n.starts) > 0 {
+		if at := n.starts[len(n.starts)-1].Add(hangTime); at.After(now) {
+			return at, false
+		}
+	}
 	switch {
-	case len(n.starts) >= h.allowance(n, now):
+	case !n.probes() && len(n.starts) >= h.allowance(n, now): // of probes there is one, whatever else hangs
 		return time.Time{}, false
 	case n.probes() && h.probing >= max(1, h.workers/probeWorkers):
 		return time.Time{}, false
@@ -368,7 +376,7 @@ func (h *health) start(n *node, now time.Time) *ticket {
 			t.held = append(t.held, s)
 		}
 		if s.open {
-			s.probing = true
+			s.probeAt = now.Add(max(hangTime, h.distance(now.Sub(s.opened)))) // unless this one ends before
 			t.open = append(t.open, s)
 		}
 		s.pace.spend(now)
@@ -411,8 +419,11 @@ func (h *health) end(t *ticket, now time.Time, r *result) (c change) {
 	if t.unproven {
 		h.unproven--
 	}
+	t.open = slices.DeleteFunc(t.open, func(s *node) bool { return !s.open }) // another probe was answered
 	for _, s := range t.open {
-		s.probing = false
+		if r == nil {
+			s.probeAt = now
+		}
 	}
 	for _, s := range t.held {
 		s.hold.probing = false
@@ -422,6 +433,9 @@ func (h *health) end(t *ticket, now time.Time, r *result) (c change) {
 	}
 	n.past.note(now, r)
 	n.setSlow(r.took > slowTime || len(n.starts) > 0 && now.Sub(n.starts[0]) > slowTime)
+	if r.class == classNone || r.took <= slowTime {
+		n.silent, n.heard = false, now
+	}
 	switch r.class {
 	case classNone:
 		h.succeeded(t, now, r, &c)

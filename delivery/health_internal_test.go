@@ -106,6 +106,80 @@ func TestHealth_ProbesAtGrowingDistances(t *testing.T) {
 	require.Equal(t, firstLimit, int(n.limit), "it starts slowly")
 }
 
+func TestHealth_SendsSingleRequestsWhileAllHang(t *testing.T) {
+	t.Parallel()
+	l := newLab()
+	n := l.node("activities/901")
+	for range 100 {
+		l.send(n.name, classNone)
+	}
+	began := l.now
+	flying := []*ticket{l.start(n, began), l.start(n, began), l.start(n, began)}
+	late := result{class: classUnknown, took: 10 * time.Second}
+	l.now = began.Add(late.took)
+	l.end(flying[0], l.now, &late)
+	_, ok := l.may(n, l.now)
+	require.True(t, ok, "it may have been for a moment")
+	single := l.start(n, l.now)
+	at, ok := l.may(n, l.now)
+	require.False(t, ok, "others wait for its answer,")
+	require.Equal(t, l.now.Add(hangTime), at, "but not for ever")
+	l.end(flying[1], l.now, &late)
+	l.end(flying[2], l.now, &late)
+
+	l.now = at
+	_, ok = l.may(n, l.now)
+	require.True(t, ok)
+	next := l.start(n, l.now)
+	l.now = l.now.Add(20 * time.Millisecond)
+	l.end(next, l.now, &result{accepted: true, took: 20 * time.Millisecond})
+	for range 10 {
+		_, ok = l.may(n, l.now)
+		require.True(t, ok, "it answers: all go")
+		l.start(n, l.now)
+	}
+	l.now = single.began.Add(late.took)
+	l.end(single, l.now, &late)
+	require.False(t, n.silent, "something was heard since that request began")
+}
+
+func TestHealth_ProbesAgainWhileAProbeHangs(t *testing.T) {
+	t.Parallel()
+	l := newLab()
+	n := l.node("activities/901")
+	for range firstFailing {
+		l.send(n.name, classTrouble)
+	}
+	l.now = n.probeAt
+	_, ok := l.may(n, l.now)
+	require.True(t, ok)
+	hung := l.start(n, l.now)
+	at, ok := l.may(n, l.now)
+	require.False(t, ok, "one at a time")
+	require.Equal(t, hung.began.Add(hangTime), at)
+	l.now = at
+	_, ok = l.may(n, l.now)
+	require.True(t, ok, "or as many as hang")
+	c := l.end(l.start(n, l.now), l.now, &result{accepted: true})
+	require.Contains(t, c.goes, n)
+	_, ok = l.may(n, l.now)
+	require.True(t, ok, "what hangs does not count")
+
+	l.now = hung.began.Add(10 * time.Second)
+	c = l.end(hung, l.now, &result{class: classUnknown, took: 10 * time.Second})
+	require.Empty(t, c.stopped, "it has answered since")
+	require.False(t, n.open)
+
+	// A probe that could not be made is made up for at once.
+	for range openRun {
+		l.send(n.name, classTrouble)
+	}
+	l.now = n.probeAt
+	l.end(l.start(n, l.now), l.now, nil)
+	_, ok = l.may(n, l.now)
+	require.True(t, ok)
+}
+
 func TestHealth_BringsLanesBackTogether(t *testing.T) {
 	t.Parallel()
 	l := newLab()
