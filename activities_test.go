@@ -817,14 +817,26 @@ func TestPartialError_NotForASingleRequest(t *testing.T) {
 	require.Equal(t, appevents.OutcomeRefused, appevents.OutcomeOf(err))
 }
 
+// endsWith is a body that calls end when it is closed.
+type endsWith struct {
+	io.ReadCloser
+	end func()
+}
+
+func (b endsWith) Close() error {
+	b.end()
+	return b.ReadCloser.Close()
+}
+
 // The context ends between two requests: the events of the first are accounted for.
 func TestPartialError_Cancelled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	tap := newWireTap(t, appevents.WithMaxEvents(1))
 	tap.answer = func(_ int, req *http.Request) (*http.Response, error) {
-		cancel()
-		return httpmock.NewStringResponse(http.StatusOK, `{"success":true}`), nil
+		answer := httpmock.NewStringResponse(http.StatusOK, `{"success":true}`)
+		answer.Body = endsWith{answer.Body, cancel}
+		return answer, nil
 	}
 	_, err := tap.client.LogActivity(ctx, botCall(func(a *appevents.Activity) { a.Events = numbered(3) }))
 	var partial *appevents.PartialError
