@@ -110,8 +110,10 @@ func (e *Emulator) deliver(ctx context.Context, wh webhook) Exchange {
 	if x.Skipped == "" {
 		got = e.post(ctx, bot, wh.body, wh.sign)
 	}
+	answered := e.now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	x.answered = answered
 	x.Done, x.Status, x.Failure, x.Unsent = true, got.status, got.failure, got.unsent
 	x.DurationMS = millis(got.took)
 	x.Accepted = got.status == http.StatusOK

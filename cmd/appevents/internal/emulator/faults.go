@@ -155,6 +155,7 @@ func (a *answer) WriteHeader(status int) {
 		a.status = status
 		return
 	}
+	a.e.answers(a.c)
 	a.ResponseWriter.WriteHeader(status)
 }
 

@@ -126,13 +126,24 @@ func isVersion(part string) bool {
 	return len(part) > 1 && part[0] == 'v' && part[1] >= '0' && part[1] <= '9'
 }
 
+// answers notes that the answer to a call goes out. What the bot does next can come before the end of the record.
+func (e *Emulator) answers(c *call) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c.x.answered = e.now()
+}
+
 // end closes the record of a call, however its answer went.
 func (e *Emulator) end(number string, c *call) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.pending, number)
 	c.x.Done = true
-	c.x.DurationMS = millis(e.now().Sub(c.x.Time))
+	now := e.now()
+	c.x.DurationMS = millis(now.Sub(c.x.Time))
+	if c.x.answered.IsZero() {
+		c.x.answered = now
+	}
 	e.update(c.x)
 }
 

@@ -189,10 +189,9 @@ func (e *Emulator) judgeWebhook(x *Exchange) {
 	if t == nil || x.Status == 0 {
 		return
 	}
-	answered := x.Time.Add(time.Duration(x.DurationMS * float64(time.Millisecond)))
 	for _, id := range t.Exchanges {
-		if call := e.find(id); call != nil && call.Direction == DirCall && call.Done &&
-			call.Time.Add(time.Duration(call.DurationMS*float64(time.Millisecond))).Before(answered) {
+		if call := e.find(id); call != nil && call.Direction == DirCall && !call.answered.IsZero() &&
+			call.answered.Before(x.answered) {
 			e.found(x, "S8", note, "the webhook was answered after the work; a slow Graph will make Meta deliver it again")
 			return
 		}

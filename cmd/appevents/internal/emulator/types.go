@@ -51,6 +51,8 @@ type Exchange struct {
 	Rules      []Finding `json:"rules,omitempty"` // what the rules across calls found
 	Request    string    `json:"request,omitempty"`
 	Response   string    `json:"response,omitempty"`
+
+	answered time.Time
 }
 
 // An Error is Graph's refusal of a call.
