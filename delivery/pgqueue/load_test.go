@@ -114,7 +114,9 @@ func (l *load) delivered(t *testing.T, graph *graphtest.Server, d *delivery.Disp
 	t.Helper()
 	l.all.Wait()
 	require.EqualValues(t, l.events, l.accepted.Load())
-	eventually(t, "every event arrives", func() bool { return len(arrived(graph)) == l.events })
+	goesOn(t, "every event arrives", graph.Count, func() bool {
+		return graph.Count() >= l.events && len(arrived(graph)) == l.events
+	})
 	eventually(t, "and is settled", func() bool { return d.Stats().Pending == 0 })
 	for _, n := range arrived(graph) {
 		if n > 1 {
@@ -141,6 +143,18 @@ func arrived(graph *graphtest.Server) map[string]int {
 func balanced(t *testing.T, s delivery.Stats) {
 	t.Helper()
 	require.Equal(t, s.Accepted, s.Delivered+s.Buried+s.Pending+s.Duplicates)
+}
+
+// goesOn waits for ok for as long as a figure changes, on a slow machine too.
+func goesOn(t *testing.T, what string, figure func() int, ok func() bool) {
+	t.Helper()
+	for last := -1; !ok(); {
+		if t.Failed() {
+			t.FailNow()
+		}
+		eventually(t, what, func() bool { return figure() != last || ok() })
+		last = figure()
+	}
 }
 
 // eventually waits for something that other goroutines and servers bring about.
