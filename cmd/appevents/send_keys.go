@@ -80,7 +80,7 @@ func namesOf(call appevents.Call) (text []byte, ok bool) {
 }
 
 // seenBits is the size of a seen: 16 MiB, of which what is used is taken up as lines come. Of a million lines none is
-// likely to be wrongly taken for a repeat, of ten million one in 3,000.
+// likely to be wrongly taken for a repeat, of ten million one in 4,000.
 const seenBits = 1 << 27
 
 // A seen knows identities in constant memory. It may wrongly know one, and never does not know one that it was told. A
@@ -93,7 +93,7 @@ func newSeen() *seen { return &seen{make([]uint64, seenBits/64)} }
 func (s *seen) add(id identity) bool {
 	fresh := false
 	for i := range 8 {
-		bit := binary.LittleEndian.Uint32(id[4*i:]) % seenBits
+		bit := binary.LittleEndian.Uint32(id[4*i:]) % uint32(64*len(s.words)) //nolint:gosec // not that many
 		if mask := uint64(1) << (bit % 64); s.words[bit/64]&mask == 0 {
 			s.words[bit/64] |= mask
 			fresh = true
