@@ -245,14 +245,20 @@ func (r *replay) one(ctx context.Context, n int) error {
 		result.status, result.mark = x.Status, x.ID
 		took = time.Duration(x.DurationMS * float64(time.Millisecond))
 		why = x.Failure + x.Skipped
-		result.skipped = x.Skipped != ""
+		result.skipped, result.done = x.Skipped != "", !x.Unsent
 	}
 	result.ok = result.status/100 == 2 || w.Status != 0 && result.status == w.Status
 	r.printing.Lock()
 	defer r.printing.Unlock()
 	r.results[n] = result
-	if result.status == 0 && !result.skipped && r.failure == nil {
-		r.failure = fail(exitUnknown, "the bot gave no answer to webhook %d", n+1)
+	if result.status == 0 && !result.skipped {
+		failure := fail(exitUnknown, "the bot gave no answer to webhook %d", n+1)
+		if !result.done {
+			failure = fail(exitNotSent, "webhook %d was not sent: the bot does not listen", n+1)
+		}
+		if r.failure == nil || rank(codeOf(failure)) < rank(codeOf(r.failure)) {
+			r.failure = failure
+		}
 	}
 	return r.show(n, result, took, why)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/appevents/appevents-go"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
+	"github.com/appevents/appevents-go/cmd/appevents/internal/session"
 	"github.com/appevents/appevents-go/graphtest"
 )
 
@@ -108,6 +109,18 @@ func TestTriggerThroughTheEmulatorSaysWhetherItWasSent(t *testing.T) {
 	require.Equal(t, exitNotSent, got.code)
 	require.Contains(t, got.stdout, "not sent: nobody listens at "+strings.TrimPrefix(bot.URL, "http://"))
 	require.Contains(t, got.stderr, "not sent: the bot does not listen")
+
+	// A session delivered again fares the same, whichever way it goes.
+	w := session.Webhook{Body: graphtest.Text("hello")}
+	line, err := w.Line()
+	require.NoError(t, err)
+	again := invocation{env: []string{"APP_SECRET=" + testSecret, "APPEVENTS_EMULATOR=" + server.URL}, stdin: string(line)}
+	for _, args := range [][]string{nil, {"--to", bot.URL}} {
+		got = again.run(t, append([]string{"replay", "-"}, args...)...)
+		require.Equal(t, exitNotSent, got.code, got.stderr)
+		require.Contains(t, got.stderr, "not sent")
+		require.Contains(t, got.stderr, "0 of 1 webhook delivered")
+	}
 }
 
 func TestTriggerSaysWhetherItWasSent(t *testing.T) {
