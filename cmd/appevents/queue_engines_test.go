@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,13 +97,12 @@ var queueKinds = map[string]func(t *testing.T, fill func(delivery.Queue)) testQu
 		return testQueue{name: name}
 	},
 	"nats": func(t *testing.T, fill func(delivery.Queue)) testQueue {
-		name := natsURL(t) + "/" + regexp.MustCompile(`\W`).ReplaceAllString(t.Name(), "_")
+		name := natsURL(t) + "/" + ownName(t)
 		fillNamed(t, name, fill)
 		return testQueue{name: name}
 	},
 	"postgres": func(t *testing.T, fill func(delivery.Queue)) testQueue {
-		schema := strings.ToLower(regexp.MustCompile(`\W`).ReplaceAllString(t.Name(), "_"))
-		name := pgtest.URL(t) + "&appevents_schema=" + schema
+		name := pgtest.URL(t) + "&appevents_schema=" + ownName(t)
 		name = strings.Replace(name, "postgres@", "postgres:"+queuePassword+"@", 1)
 		fillNamed(t, name, fill)
 		return testQueue{name: name}
@@ -116,6 +116,14 @@ var queueKinds = map[string]func(t *testing.T, fill func(delivery.Queue)) testQu
 		t.Cleanup(server.Close)
 		return testQueue{name: server.URL + "/", env: []string{"INSPECT_TOKEN=" + inspectToken}}
 	},
+}
+
+var ownNames atomic.Int64
+
+// ownName is a name that no other queue of the test process has: a test can run more than once.
+func ownName(t *testing.T) string {
+	name := regexp.MustCompile(`\W`).ReplaceAllString(t.Name(), "_")
+	return strings.ToLower(name) + "_" + strconv.FormatInt(ownNames.Add(1), 10)
 }
 
 func fillNamed(t *testing.T, name string, fill func(delivery.Queue)) {

@@ -138,30 +138,9 @@ func (q *storedQueue) one(ctx context.Context, id string) (*buriedEntry, error) 
 	return entryOf(b, true), nil
 }
 
-func (q *storedQueue) change(ctx context.Context, verb changeVerb, ids []string, c choice) (changed, error) {
-	if len(ids) > 0 {
-		return q.changeIDs(ctx, verb, ids)
-	}
-	all := q.dispatcher.ResubmitAll
-	if verb == verbDiscard {
-		all = q.dispatcher.DiscardAll
-	}
-	chosen := 0
-	done, err := all(ctx, func(b delivery.BuriedCall) bool {
-		if !c.matches(b.Reason, b.Lane) {
-			return false
-		}
-		chosen++
-		return true
-	})
-	result := changed{done: int64(done)}
-	if err == nil {
-		result.left = int64(chosen - done)
-	}
-	return result, q.failed(err)
-}
-
-func (q *storedQueue) changeIDs(ctx context.Context, verb changeVerb, ids []string) (result changed, err error) {
+func (q *storedQueue) change(
+	ctx context.Context, verb changeVerb, ids []string, c choice,
+) (result changed, err error) {
 	var list []delivery.Unburial
 	flush := func() error {
 		if len(list) == 0 {
@@ -170,27 +149,38 @@ func (q *storedQueue) changeIDs(ctx context.Context, verb changeVerb, ids []stri
 		n, err := q.Unbury(ctx, list...)
 		result.done += int64(n)
 		if errors.Is(err, delivery.ErrNotFound) { // somebody else was quicker
-			result.gone += int64(len(list) - n)
-			err = nil
+			if err = nil; len(ids) > 0 {
+				result.gone += int64(len(list) - n)
+			} else {
+				result.left += int64(len(list) - n)
+			}
 		}
 		list = nil
 		return q.failed(err)
 	}
-	for _, id := range ids {
-		b, err := q.find(ctx, id)
-		if errors.Is(err, delivery.ErrNotFound) {
-			result.missing = append(result.missing, id)
-			continue
-		}
+	begun, calls := time.Now(), q.each(ctx, c)
+	if len(ids) > 0 {
+		calls = q.named(ctx, ids, &result.missing)
+	}
+	for b, err := range calls {
 		if err != nil {
 			return result, err
 		}
-		u := delivery.Unburial{ID: id}
+		if len(ids) == 0 && b.BuriedAt.After(begun) {
+			continue // perhaps a second time
+		}
+		u := delivery.Unburial{ID: b.ID}
 		if verb == verbResubmit {
-			if u.Again, err = q.again(b); err != nil {
-				result.stayed, result.why = append(result.stayed, id), append(result.why, errorText(err))
-				continue
-			}
+			u.Again, err = q.again(b)
+		}
+		switch {
+		case err == nil:
+		case len(ids) == 0:
+			result.left++
+			continue
+		default:
+			result.stayed, result.why = append(result.stayed, b.ID), append(result.why, errorText(err))
+			continue
 		}
 		if list = append(list, u); len(list) == buriedPage {
 			if err := flush(); err != nil {
@@ -201,8 +191,23 @@ func (q *storedQueue) changeIDs(ctx context.Context, verb changeVerb, ids []stri
 	return result, flush()
 }
 
-// again is what a buried call is stored as, to be delivered.
+// named yields the buried calls with these IDs, and notes which are not there.
+func (q *storedQueue) named(ctx context.Context, ids []string, missing *[]string) iter.Seq2[*delivery.Buried, error] {
+	return func(yield func(*delivery.Buried, error) bool) {
+		for _, id := range ids {
+			b, err := q.find(ctx, id)
+			if errors.Is(err, delivery.ErrNotFound) {
+				*missing = append(*missing, id)
+			} else if !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
+// again is what a buried call is stored as, to be delivered. The line it is from stays noted in it.
 func (q *storedQueue) again(b *delivery.Buried) (*delivery.Item, error) {
+	_, source := sourceOf(b.Body)
 	call, err := appevents.UnmarshalCall(b.Body)
 	if err != nil {
 		return nil, errors.New("it cannot be read")
@@ -212,6 +217,7 @@ func (q *storedQueue) again(b *delivery.Buried) (*delivery.Item, error) {
 		return nil, fmt.Errorf("it is not valid any more: %w", err)
 	}
 	item.Key, item.OldKey = b.Key, delivery.Key{} // as it was known before
+	item.Body = withSource(item.Body, source)
 	return &item, nil
 }
 

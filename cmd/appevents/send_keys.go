@@ -106,18 +106,15 @@ func (s *seen) add(id identity) bool {
 // name, and whoever reads the call passes over it.
 const sourceName = `"send_line":`
 
-// withSource notes in a stored call where it is from.
+// withSource notes in a stored call where it is from, unless that is "".
 func withSource(body []byte, source string) []byte {
 	const before = `,"call":{`
 	at := bytes.Index(body, []byte(before))
-	if at < 0 {
+	text, err := json.Marshal(source)
+	if at < 0 || err != nil || source == "" {
 		return body
 	}
 	at += len(before)
-	text, err := json.Marshal(source)
-	if err != nil {
-		return body
-	}
 	out := make([]byte, 0, len(body)+len(sourceName)+len(text)+1)
 	out = append(append(append(out, body[:at]...), sourceName...), text...)
 	if body[at] != '}' {

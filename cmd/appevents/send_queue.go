@@ -390,11 +390,16 @@ func (w *watchedQueue) Lease(ctx context.Context, limit int, skip *delivery.Lane
 	return leases, err
 }
 
-// Settle ends leases. What would be buried for its unknown outcome is tried again.
+// Settle ends leases. What would be buried for its unknown outcome is tried again, and what is left of a call is still
+// from its line.
 func (w *watchedQueue) Settle(ctx context.Context, list ...delivery.Settlement) error {
 	list = slices.Clone(list)
 	for i := range list {
 		s := &list[i]
+		if s.Body != nil {
+			_, source := sourceOf(s.Lease.Body)
+			s.Body = withSource(s.Body, source)
+		}
 		if s.Verdict != delivery.Bury {
 			continue
 		}
@@ -409,11 +414,10 @@ func (w *watchedQueue) Settle(ctx context.Context, list ...delivery.Settlement) 
 
 func (w *watchedQueue) note(s *delivery.Settlement) {
 	body := s.Lease.Body
-	_, source := sourceOf(body)
 	if s.Body != nil {
 		body = s.Body
 	}
-	body, _ = sourceOf(body)
+	body, source := sourceOf(body)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.aside[s.Lease.ID] = noted{body, source}
