@@ -65,6 +65,9 @@ func (p *program) credential(name string) (credential, error) {
 	return credential{}, nil
 }
 
+// noBody tells that a command reads nothing from standard input but credentials.
+const noBody = "none"
+
 // appSecret returns the app secret: from --app-secret-file, the environment, or a person at the terminal. body is the
 // file that the command reads, which cannot be standard input twice.
 func (p *program) appSecret(flags secretFlags, body string) (credential, error) {

@@ -21,10 +21,7 @@ type doctorCommand struct {
 	Only    []string `placeholder:"CHECK" help:"Only these checks, with commas: token, proof, version, clock, subscriptions, dataset, usage, webhook."` //nolint:lll // a tag
 	Strict  bool     `help:"End with 1 when there is a warning, too."`
 
-	AppID string `name:"app" placeholder:"ID" help:"The app [$$APPEVENTS_APP_ID, $$APP_ID]."`
-	graphAt
-	secretFlags
-	tokenFlags
+	metaFlags
 }
 
 // Help says what the flags cannot.

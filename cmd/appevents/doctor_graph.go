@@ -87,23 +87,13 @@ func (a *answers) observe(_ context.Context, info appevents.CallInfo) {
 // now is the time by Graph's clock.
 func (d *doctor) now() time.Time { return time.Now().Add(d.seen.behind) }
 
-// noBody tells that a command reads nothing from standard input but credentials.
-const noBody = "none"
-
 // doctor gets everything ready. Missing credentials are findings, except the app.
 func (c *doctorCommand) doctor(ctx context.Context, p *program) (*doctor, error) {
 	d := &doctor{p: p, c: c, page: c.Page, version: cmp.Or(c.GraphVersion, appevents.DefaultGraphVersion)}
-	app := c.AppID
-	if app == "" {
-		found, err := p.credential("APP_ID")
-		if err != nil {
-			return nil, err
-		}
-		if app = found.value; app == "" {
-			return nil, fail(exitCredentials, "no app: set APPEVENTS_APP_ID or APP_ID, or give --app")
-		}
+	app, err := c.appID(p)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if d.secret, err = p.appSecret(c.secretFlags, noBody); err != nil && !errors.Is(err, errNoSecret) {
 		return nil, err
 	}
@@ -113,30 +103,22 @@ func (c *doctorCommand) doctor(ctx context.Context, p *program) (*doctor, error)
 	if d.verify, err = p.credential("VERIFY_TOKEN"); err != nil {
 		return nil, err
 	}
-	base := cmp.Or(c.BaseURL, "https://graph.facebook.com")
-	if u, err := url.Parse(base); err == nil {
+	if u, err := url.Parse(c.base()); err == nil {
 		d.host = u.Scheme + "://" + u.Host
 	}
-	d.seen.base = p.transport(&http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: time.Minute,
-		MaxResponseHeaderBytes: 1 << 20, ForceAttemptHTTP2: true,
-	})
+	d.seen.base = p.toGraph()
 	options := []appevents.Option{
-		appevents.WithBaseURL(base), appevents.WithVersion(d.version),
 		appevents.WithHTTPClient(&http.Client{Transport: &d.seen}), appevents.WithObserver(d.seen.observe),
 	}
-	d.plain, err = appevents.New(app, append(options, d.tokenOption(false)...)...)
-	if err != nil { // it repeats no credential
-		return nil, usageError("%w", err)
+	if d.plain, err = c.connect(app, append(options, d.tokenOption(false)...)...); err != nil {
+		return nil, err
 	}
 	d.signed = d.plain
 	if d.secret.value != "" {
-		signed := append(options, appevents.WithAppSecret(d.secret.value))
-		if d.signed, err = appevents.New(app, append(signed, d.tokenOption(true)...)...); err != nil {
-			return nil, usageError("%w", err)
-		}
+		options = append(options, appevents.WithAppSecret(d.secret.value))
+		d.signed, err = c.connect(app, append(options, d.tokenOption(true)...)...)
 	}
-	return d, nil
+	return d, err
 }
 
 // tokenOption makes calls in the app's own name use the app token, where there is a secret.

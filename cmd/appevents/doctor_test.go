@@ -442,7 +442,7 @@ func TestDoctor_WebhookThatIsSlowOrGone(t *testing.T) {
 	w.answer(func(http.ResponseWriter, *http.Request) { <-late })
 	t.Cleanup(func() { close(late) }) // before the server closes
 	var stdout buffer
-	c := &doctorCommand{Webhook: w.bot, graphAt: graphAt{BaseURL: w.graph}}
+	c := &doctorCommand{Webhook: w.bot, metaFlags: metaFlags{graphAt: graphAt{BaseURL: w.graph}}}
 	d, err := c.doctor(t.Context(), &program{stdout: &stdout, stderr: io.Discard, environ: w.env})
 	require.NoError(t, err)
 	d.current = "webhook"
@@ -469,7 +469,7 @@ func TestDoctor_Usage(t *testing.T) {
 		code int
 		want string
 	}{
-		{nil, nil, exitCredentials, "no app: set APPEVENTS_APP_ID"},
+		{nil, nil, exitCredentials, "no app; set APPEVENTS_APP_ID"},
 		{[]string{"APP_ID=x"}, nil, exitUsage, "app ID"},
 		{nil, []string{"--only", "tokn"}, exitUsage, `did you mean "token"?`},
 		{nil, []string{"--only", "webhook"}, exitUsage, "needs --webhook URL"},

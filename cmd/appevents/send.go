@@ -37,7 +37,7 @@ type sendCommand struct {
 	Progress string `group:"A file of calls" enum:"auto,bar,lines,none" default:"auto" placeholder:"HOW" help:"auto, bar, lines or none."`                                                                          //nolint:lll // a tag
 	Yes      bool   `short:"y" group:"A file of calls" help:"Send more than one line to Meta without a terminal."`                                                                                                  //nolint:lll // a tag
 
-	metaFlags `group:"Meta"`
+	metaFlags
 }
 
 // Help is what the help text says beyond the flags.

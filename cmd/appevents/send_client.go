@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -14,32 +15,64 @@ import (
 
 // metaFlags say which Graph API is asked, and as whom.
 type metaFlags struct {
-	App         string `placeholder:"ID" help:"The app [$$APPEVENTS_APP_ID, $$APP_ID]."`
+	App         string `group:"Meta" placeholder:"ID" help:"The app [$$APPEVENTS_APP_ID, $$APP_ID]."`
 	secretFlags `group:"Meta"`
 	tokenFlags  `group:"Meta"`
 	graphAt     `group:"Meta"`
 }
 
-// graphURL is where Meta is.
-const graphURL = "https://graph.facebook.com"
-
 // base is where requests go.
-func (m *metaFlags) base() string {
-	if m.BaseURL == "" {
-		return graphURL
-	}
-	return strings.TrimSuffix(m.BaseURL, "/")
+func (g *graphAt) base() string {
+	return strings.TrimSuffix(cmp.Or(g.BaseURL, "https://graph.facebook.com"), "/")
 }
 
 // real reports whether requests leave this machine, and the host they go to.
-func (m *metaFlags) real() (host string, leaves bool) {
-	u, err := url.Parse(m.base())
+func (g *graphAt) real() (host string, leaves bool) {
+	u, err := url.Parse(g.base())
 	if err != nil {
 		return "", true
 	}
 	name := strings.ToLower(u.Hostname())
 	ip, err := netip.ParseAddr(name)
 	return u.Host, name != "localhost" && !(err == nil && ip.IsLoopback())
+}
+
+// connect makes a client for an app. Its error repeats no credential.
+func (g *graphAt) connect(app string, options ...appevents.Option) (*appevents.Client, error) {
+	options = append(options, appevents.WithBaseURL(g.base()))
+	if g.GraphVersion != "" {
+		options = append(options, appevents.WithVersion(g.GraphVersion))
+	}
+	client, err := appevents.New(app, options...)
+	if err != nil {
+		return nil, usageError("%w", bare{err})
+	}
+	return client, nil
+}
+
+// toGraph carries requests that somebody looks at. Proxies of the environment are for other hosts than this machine.
+func (p *program) toGraph() http.RoundTripper {
+	if p.graph != nil {
+		return p.transport(p.graph)
+	}
+	return p.transport(&http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: time.Minute,
+		MaxResponseHeaderBytes: 1 << 20, ForceAttemptHTTP2: true,
+	})
+}
+
+// appID is the app, which every command needs.
+func (m *metaFlags) appID(p *program) (string, error) {
+	if m.App != "" {
+		return m.App, nil
+	}
+	app, err := p.credential("APP_ID")
+	if err == nil && app.value == "" {
+		err = &failure{
+			code: exitCredentials, err: errors.New("no app"), hint: "set APPEVENTS_APP_ID or APP_ID, or give --app",
+		}
+	}
+	return app.value, err
 }
 
 // A sender is a client with what there is to say about it.
@@ -54,24 +87,13 @@ type sender struct {
 func (m *metaFlags) client(
 	ctx context.Context, p *program, dry, needsToken bool, options ...appevents.Option,
 ) (*sender, error) {
-	app := credential{m.App, "--app"}
-	if app.value == "" {
-		var err error
-		if app, err = p.credential("APP_ID"); err != nil {
-			return nil, err
-		}
+	app, err := m.appID(p)
+	if err != nil {
+		return nil, err
 	}
-	if app.value == "" {
-		return nil, &failure{
-			code: exitCredentials, err: errors.New("no app"), hint: "set APPEVENTS_APP_ID or APP_ID, or give --app",
-		}
-	}
-	var (
-		secret credential
-		err    error
-	)
+	var secret credential
 	if m.AppSecretFile != "" {
-		secret, err = p.appSecret(m.secretFlags, "read already")
+		secret, err = p.appSecret(m.secretFlags, noBody)
 	} else {
 		secret, err = p.credential("APP_SECRET")
 	}
@@ -85,36 +107,23 @@ func (m *metaFlags) client(
 	if dry && token.value == "" {
 		token.value = "none"
 	}
-	s := &sender{app: app.value}
+	s := &sender{app: app}
 	s.host, s.real = m.real()
-	all := []appevents.Option{appevents.WithBaseURL(m.base())}
-	if m.GraphVersion != "" {
-		all = append(all, appevents.WithVersion(m.GraphVersion))
-	}
 	if secret.value != "" {
-		all = append(all, appevents.WithAppSecret(secret.value))
+		options = append(options, appevents.WithAppSecret(secret.value))
 	}
 	if token.value != "" {
-		all = append(all, appevents.WithAccessToken(token.value))
+		options = append(options, appevents.WithAccessToken(token.value))
 	}
 	switch {
 	case dry:
-	case p.graph != nil:
-		all = append(all, appevents.WithHTTPClient(&http.Client{Transport: p.transport(p.graph)}))
-	case p.debug:
-		next := http.DefaultTransport
-		if !s.real { // proxies are for other hosts
-			next = &http.Transport{Proxy: nil}
-		}
-		all = append(all, appevents.WithHTTPClient(&http.Client{Transport: p.transport(next)}))
+	case p.debug, p.graph != nil:
+		options = append(options, appevents.WithHTTPClient(&http.Client{Transport: p.toGraph()}))
 	case s.real:
-		all = append(all, appevents.WithProxyFromEnvironment())
+		options = append(options, appevents.WithProxyFromEnvironment())
 	}
-	s.Client, err = appevents.New(app.value, append(all, options...)...)
-	if err != nil { // it repeats no credential
-		return nil, fail(exitUsage, "%w", bare{err})
-	}
-	return s, nil
+	s.Client, err = m.connect(app, options...)
+	return s, err
 }
 
 // token is the access token. Without need it is the zero credential when there is none: the app token serves

@@ -409,7 +409,7 @@ func TestSend_ManyLinesToMetaNeedAWord(t *testing.T) {
 		"": true, "https://graph.facebook.com": true, "http://127.0.0.1:8226": false, "http://localhost:1/x": false,
 		"http://[::1]:1": false, "https://example.com": true, "http://127.0.0.1.example.com": true,
 	} {
-		_, got := (&metaFlags{graphAt: graphAt{BaseURL: text}}).real()
+		_, got := (&graphAt{BaseURL: text}).real()
 		require.Equal(t, real, got, text)
 	}
 }
