@@ -185,11 +185,8 @@ func (p *program) describe(w io.Writer, x emulator.Exchange) string {
 		fmt.Fprintf(&b, "<-- %-28s ", printable(x.Method+" "+x.Path))
 		switch {
 		case x.Error != nil:
-			fmt.Fprintf(&b, "%s %d", p.state(w, stateFail), x.Error.Code)
-			if x.Error.Subcode != 0 {
-				fmt.Fprintf(&b, "/%d", x.Error.Subcode)
-			}
-			fmt.Fprintf(&b, ": %s", printable(x.Error.Message))
+			fmt.Fprintf(&b, "%s %s: %s", p.state(w, stateFail), codeText(x.Error.Code, x.Error.Subcode),
+				printable(x.Error.Message))
 			if x.Error.Hint != "" {
 				fmt.Fprintf(&b, " (%s)", printable(x.Error.Hint))
 			}

@@ -156,7 +156,7 @@ func (p *program) printConverted(o *original, i, n int, successors []*successor)
 	for _, s := range successors {
 		blocks = append(blocks, p.block(s))
 	}
-	b.WriteString(arranged(blocks, p.width()))
+	b.WriteString(arranged(blocks, widthOf(p.stdout, 0)))
 	for _, s := range successors {
 		if s.Stored != nil {
 			fmt.Fprintf(&b, "\nstored call for %s\n%s\n", s.kind, printable(string(s.Stored)))
@@ -285,21 +285,12 @@ func arranged(blocks [][]string, width int) string {
 
 // printConvertedJSON prints what became of a call as one object.
 func (p *program) printConvertedJSON(o *original, i int, successors []*successor) error {
-	problems := o.problems
-	if problems == nil {
-		problems = []flaw{}
-	}
 	out := object{
-		"call": i + 1, "kind": o.kind, "method": o.method, "path": p.withoutSecrets(o.path), "problems": problems,
-		"activities": nil, "conversions": nil, "error": nil,
+		"call": i + 1, "kind": o.kind, "method": o.method, "path": p.withoutSecrets(o.path),
+		"problems": notNil(o.problems), "activities": nil, "conversions": nil, "error": nil,
 	}
 	for _, s := range successors {
-		if s.Changes == nil {
-			s.Changes = []change{}
-		}
-		if s.Requests == nil {
-			s.Requests = []sentRequest{}
-		}
+		s.Changes, s.Requests = notNil(s.Changes), notNil(s.Requests)
 		out[s.kind] = s
 	}
 	if o.cannot != "" {

@@ -119,9 +119,7 @@ func paramText(f graphtest.Field) (string, bool) {
 		return f.Value, true
 	}
 	var value any
-	decoder := json.NewDecoder(strings.NewReader(f.Value))
-	decoder.UseNumber()
-	if decoder.Decode(&value) != nil {
+	if !decodeNumbers(f.Value, &value) {
 		return "", false
 	}
 	return scalar(value)

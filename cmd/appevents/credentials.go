@@ -108,15 +108,8 @@ func (p *program) accessToken(ctx context.Context, flags tokenFlags) (credential
 		}
 		return credential{value, "--access-token-file"}, nil
 	}
-	for _, name := range []string{"ACCESS_TOKEN", "PAGE_ACCESS_TOKEN"} {
-		if token, err := p.credential(name); err != nil || token.value != "" {
-			return token, err
-		}
-	}
-	if p.config != nil {
-		if value, path := p.config.lookup(keyTokenCommand); value != nil {
-			return p.runTokenCommand(ctx, value, path)
-		}
+	if token, err := p.foundToken(ctx, "ACCESS_TOKEN", "PAGE_ACCESS_TOKEN"); err != nil || token.value != "" {
+		return token, err
 	}
 	if value, ok := p.ask("Access token: "); ok {
 		return credential{value, "the terminal"}, nil
@@ -128,6 +121,22 @@ func (p *program) accessToken(ctx context.Context, flags tokenFlags) (credential
 		code: exitCredentials, err: errNoToken,
 		hint: "set APPEVENTS_ACCESS_TOKEN or ACCESS_TOKEN, or give --access-token-file",
 	}
+}
+
+// foundToken is the token that one of these names has in the environment, or that of the program that the user's
+// configuration names. It is the zero credential when there is none.
+func (p *program) foundToken(ctx context.Context, names ...string) (credential, error) {
+	for _, name := range names {
+		if token, err := p.credential(name); err != nil || token.value != "" {
+			return token, err
+		}
+	}
+	if p.config != nil {
+		if value, path := p.config.lookup(keyTokenCommand); value != nil {
+			return p.runTokenCommand(ctx, value, path)
+		}
+	}
+	return credential{}, nil
 }
 
 // runTokenCommand runs the program that prints the token. What it says on standard error is for the person.

@@ -330,7 +330,7 @@ func (r *replay) tally() bool {
 			refused++
 		}
 	}
-	r.p.note("%d of %s delivered, %d not taken by the bot", done, plural(int64(len(r.list)), "webhook"), refused)
+	r.p.note("%d of %s delivered, %d not taken by the bot", done, counted(int64(len(r.list)), "webhook"), refused)
 	return refused == 0
 }
 

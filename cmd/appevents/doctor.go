@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -152,10 +153,7 @@ func (p *program) printFinding(f finding) error {
 			finding
 		}{schema, f})
 	}
-	label := f.Check
-	if other, ok := doctorLabels[label]; ok {
-		label = other
-	}
+	label := cmp.Or(doctorLabels[f.Check], f.Check)
 	pad := strings.Repeat(" ", len(stateWarn)-len(f.State)) // all states but the longest are shorter
 	_, err := fmt.Fprintf(p.stdout, "%s%s  %-11s %s\n", p.state(p.stdout, f.State), pad, label, printable(f.Message))
 	indent := 18

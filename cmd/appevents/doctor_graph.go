@@ -202,11 +202,7 @@ func graphCode(err error) (code, subcode int, text string) {
 	if !ok {
 		return 0, 0, ""
 	}
-	text = fmt.Sprint(graph.Code)
-	if graph.Subcode != 0 {
-		text += fmt.Sprintf("/%d", graph.Subcode)
-	}
-	return graph.Code, graph.Subcode, text
+	return graph.Code, graph.Subcode, codeText(graph.Code, graph.Subcode)
 }
 
 // onEmulator is the call that mends something in the emulator, in front of what people do at Meta.
@@ -315,11 +311,7 @@ func (d *doctor) deadText(code, subcode int) string {
 		text = "Graph does not accept it"
 	}
 	if code != 0 {
-		text += fmt.Sprintf(" (%d", code)
-		if subcode != 0 {
-			text += fmt.Sprintf("/%d", subcode)
-		}
-		text += ")"
+		text += " (" + codeText(code, subcode) + ")"
 	}
 	if d.info != nil && !d.info.ExpiresAt.IsZero() && subcode == 463 {
 		text += ", on " + day(d.info.ExpiresAt)

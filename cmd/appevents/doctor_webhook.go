@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -92,7 +91,7 @@ func (w *webhookChecker) ask(
 
 // check makes all the attempts. Each that fails is a line of its own.
 func (w *webhookChecker) check(ctx context.Context) {
-	if u, err := url.Parse(w.url); err == nil && u.Scheme == "http" && !loopback(u.Hostname()) {
+	if u, err := url.Parse(w.url); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		w.add(stateWarn, exitNo, "Meta takes https with a certificate of a known authority only", "give it an https address")
 	}
 	if !w.handshake(ctx) || ctx.Err() != nil {
@@ -209,9 +208,4 @@ func (w *webhookChecker) forged(ctx context.Context) {
 			w.add(stateFail, exitNo, "it accepts webhooks "+try.name+": anybody can forge them", fix)
 		}
 	}
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -59,6 +59,20 @@ func (e *engine) Close() error {
 	return err
 }
 
+func (e *engine) failed(err error) error { return queueError(e.name, err) }
+
+// find returns a buried call. The error wraps [delivery.ErrNotFound] when it is not there.
+func (e *engine) find(ctx context.Context, id string) (*delivery.Buried, error) {
+	page, err := e.Buried(ctx, id, 1)
+	switch {
+	case err != nil && !errors.Is(err, delivery.ErrNotFound):
+		return nil, e.failed(err)
+	case len(page) == 0 || page[0].ID != id:
+		return nil, delivery.ErrNotFound
+	}
+	return &page[0], nil
+}
+
 // openEngine opens the queue that name names: a file, nats://HOST[,HOST…][/STREAM] or postgres://… With create it is
 // made when it does not exist. Its errors have their exit code, and no password.
 func (p *program) openEngine(ctx context.Context, name string, create bool) (*engine, error) {
@@ -134,12 +148,12 @@ func (p *program) openNATS(ctx context.Context, scheme, rest string, create bool
 	}
 	nc, err := nats.Connect(strings.Join(urls, ","), connection...)
 	if err != nil {
-		return nil, queueNotReached(name, err)
+		return nil, queueError(name, err)
 	}
 	q, err := openStream(ctx, nc, stream, create, options)
 	if err != nil {
 		nc.Close()
-		return nil, queueNotReached(name, err)
+		return nil, queueError(name, err)
 	}
 	return &engine{Queue: q, kind: engineNATS, name: name, disconnect: nc.Close}, nil
 }
@@ -190,7 +204,7 @@ func openPostgres(ctx context.Context, address string, create bool) (*engine, er
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
-		return nil, queueNotReached(name, err)
+		return nil, queueError(name, err)
 	}
 	q, err := pgqueue.Open(ctx, pool, options...)
 	switch {
@@ -199,13 +213,14 @@ func openPostgres(ctx context.Context, address string, create bool) (*engine, er
 		fallthrough
 	case err != nil:
 		pool.Close()
-		return nil, queueNotReached(name, err)
+		return nil, queueError(name, err)
 	}
 	return &engine{Queue: q, kind: enginePostgres, name: name, disconnect: pool.Close}, nil
 }
 
-func queueNotReached(name string, err error) error {
-	if errors.Is(err, context.Canceled) {
+// queueError says of which queue an error is.
+func queueError(name string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return fail(exitNotSent, "the queue %s: %w", printable(name), err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -137,6 +138,14 @@ func (p *program) describeError(err error, exit int) errorJSON {
 	}
 	e.Message, e.Hint = p.withoutSecrets(e.Message), p.withoutSecrets(e.Hint)
 	return e
+}
+
+// codeText is a code of Graph's with its subcode, as people look them up.
+func codeText(code, subcode int) string {
+	if subcode == 0 {
+		return strconv.Itoa(code)
+	}
+	return strconv.Itoa(code) + "/" + strconv.Itoa(subcode)
 }
 
 // report writes the error that ends the program, unless it was told on standard output.

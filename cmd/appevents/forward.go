@@ -190,7 +190,7 @@ func (t *target) drop(why string) {
 	}
 	if n == 1 {
 		t.p.note("%s %s: %s; %s dropped so far", t.p.state(t.p.stderr, stateFail), t.name, printable(why),
-			plural(t.dropped.Load(), "webhook"))
+			counted(t.dropped.Load(), "webhook"))
 	}
 }
 

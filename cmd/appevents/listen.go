@@ -156,14 +156,14 @@ func (l *listener) serve(ctx context.Context, socket net.Listener) error {
 func (l *listener) tally(recordErr error) error {
 	result := object{"received": l.received.Load(), "refused": l.rejected.Load()}
 	words := []string{
-		plural(l.received.Load(), "webhook") + " received", plural(l.rejected.Load(), "request") + " refused",
+		counted(l.received.Load(), "webhook") + " received", counted(l.rejected.Load(), "request") + " refused",
 	}
 	var targets []object
 	dropped := int64(0)
 	for _, t := range l.targets {
 		passed, lost := t.passed.Load(), t.dropped.Load()
 		targets = append(targets, object{"url": t.name, "passed_on": passed, "dropped": lost})
-		words = append(words, plural(passed, "webhook")+" passed on to "+t.name+" and "+plural(lost, "")+" dropped")
+		words = append(words, counted(passed, "webhook")+" passed on to "+t.name+" and "+grouped(lost)+" dropped")
 		dropped += lost
 	}
 	if targets != nil {
@@ -171,11 +171,11 @@ func (l *listener) tally(recordErr error) error {
 	}
 	if l.record != nil {
 		result["recorded"], result["not_recorded"] = l.record.written, l.record.lost
-		words = append(words, plural(l.record.written, "webhook")+" recorded")
+		words = append(words, counted(l.record.written, "webhook")+" recorded")
 	}
 	if n := l.unseen.Load(); n > 0 {
 		result["not_shown"] = n
-		words = append(words, plural(n, "line")+" not shown")
+		words = append(words, counted(n, "line")+" not shown")
 	}
 	var err error
 	if l.p.json {
@@ -184,9 +184,9 @@ func (l *listener) tally(recordErr error) error {
 	l.p.note("%s", strings.Join(words, ", "))
 	switch {
 	case l.record != nil && (l.record.lost > 0 || recordErr != nil):
-		err = errors.Join(err, fail(exitNo, "%s not recorded", plural(l.record.lost, "webhook")), recordErr)
+		err = errors.Join(err, fail(exitNo, "%s not recorded", counted(l.record.lost, "webhook")), recordErr)
 	case dropped > 0:
-		err = errors.Join(err, fail(exitNotSent, "%s not passed on", plural(dropped, "webhook")))
+		err = errors.Join(err, fail(exitNotSent, "%s not passed on", counted(dropped, "webhook")))
 	}
 	return err
 }

@@ -36,6 +36,14 @@ func (p *program) printLine(v any) error {
 	return enc.Encode(v)
 }
 
+// notNil is a list that is [] and not null in JSON.
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
 // print writes a line of data.
 func (p *program) print(format string, args ...any) error {
 	_, err := fmt.Fprintf(p.stdout, format+"\n", args...)
@@ -86,7 +94,7 @@ func (r *rows) add(cells ...string) { r.lines = append(r.lines, cells) }
 // printRows writes a table. A cell that is a state gets its mark and colour.
 func (p *program) printRows(r rows) error {
 	if !isTerminal(p.stdout) {
-		return writeTSV(p.stdout, r)
+		return writeTSV(p.stdout, append([][]string{r.header}, r.lines...))
 	}
 	t := table.NewWriter()
 	t.SetOutputMirror(p.stdout)
@@ -104,7 +112,7 @@ func (p *program) printRows(r rows) error {
 		}
 	}
 	var columns []table.ColumnConfig
-	for i, width := range fitted(widths, words, p.width()) {
+	for i, width := range fitted(widths, words, widthOf(p.stdout, 0)) {
 		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: width, WidthMaxEnforcer: wrap})
 	}
 	t.SetColumnConfigs(columns)
@@ -161,8 +169,8 @@ func (p *program) row(cells []string) table.Row {
 	return out
 }
 
-func writeTSV(w io.Writer, r rows) error {
-	for _, line := range append([][]string{r.header}, r.lines...) {
+func writeTSV(w io.Writer, lines [][]string) error {
+	for _, line := range lines {
 		for i, cell := range line {
 			line[i] = printable(cell)
 		}
@@ -188,17 +196,14 @@ func printable(s string) string {
 	}, s)
 }
 
-// width is that of the terminal, 0 when there is none.
-func (p *program) width() int {
-	file, ok := p.stdout.(*os.File)
-	if !ok {
-		return 0
+// widthOf is the width of a terminal, or otherwise where there is none.
+func widthOf(w io.Writer, otherwise int) int {
+	if file, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
+			return width
+		}
 	}
-	width, _, err := term.GetSize(int(file.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
+	return otherwise
 }
 
 // coloured reports whether a stream takes colour: --color, then NO_COLOR, TERM and FORCE_COLOR, then whether it is a
@@ -244,18 +249,6 @@ func (p *program) unicode() bool {
 		}
 	}
 	return runtime.GOOS == "windows"
-}
-
-// plural is a number with its noun.
-func plural(n int64, noun string) string {
-	text := strconv.FormatInt(n, 10)
-	if noun != "" {
-		text += " " + noun
-		if n != 1 {
-			text += "s"
-		}
-	}
-	return text
 }
 
 // millis is a number of milliseconds for a person.

@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 )
 
 const (
@@ -62,17 +59,7 @@ func (p *program) newProgress(mode string) *progress {
 	if mode == "none" {
 		return nil
 	}
-	return &progress{w: p.stderr, bar: mode == "bar", width: func() int { return widthOf(p.stderr) }, now: time.Now}
-}
-
-// widthOf is the width of a terminal; 80 where there is none.
-func widthOf(w io.Writer) int {
-	if file, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
-			return width
-		}
-	}
-	return 80
+	return &progress{w: p.stderr, bar: mode == "bar", width: func() int { return widthOf(p.stderr, 80) }, now: time.Now}
 }
 
 // each is how often show is to be called.

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -48,9 +47,6 @@ func (p *program) openBot(name string, flags inspectFlags) (*botQueue, error) {
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: reachTime,
 		DialContext: (&net.Dialer{Timeout: reachTime}).DialContext, ResponseHeaderTimeout: botLongTime,
 	}
-	if isLoopback(u.Hostname()) {
-		transport.Proxy = nil // proxies are for other hosts
-	}
 	return &botQueue{
 		p: p, base: strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), flags: flags,
 		http: &http.Client{
@@ -59,12 +55,6 @@ func (p *program) openBot(name string, flags inspectFlags) (*botQueue, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
-}
-
-// isLoopback reports whether a host is this machine.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
 
 func (q *botQueue) label() string  { return q.base }

@@ -69,9 +69,7 @@ func (q *botQueue) notAnswered(ctx context.Context, err error, sent bool) error 
 		}
 		return ctx.Err()
 	}
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
+	err = withoutURL(err)
 	if sent {
 		return &failure{
 			code: exitUnknown, err: fmt.Errorf("no answer from the bot at %s: %w", printable(q.base), err),

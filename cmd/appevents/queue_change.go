@@ -165,13 +165,6 @@ func stays(n int64) string {
 	return grouped(n) + " calls stay"
 }
 
-func notNil(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
-}
-
 type queuePauseCommand struct {
 	Args []string      `arg:"" name:"lane queue" help:"Lanes, such as activities/901 or activities for all of the edge, and the queue."` //nolint:lll // a tag
 	For  time.Duration `placeholder:"TIME" help:"How long, such as 90m [until resumed; NATS keeps a pause for eight days]."`             //nolint:lll // a tag

@@ -146,8 +146,8 @@ func worthSeeing(lanes []queueLane) []queueLane {
 
 // closeQueue closes a queue, and makes an error of that the command's unless it has one.
 func closeQueue(q queueView, err *error) {
-	if closed := q.Close(); closed != nil && *err == nil {
-		*err = fail(exitNotSent, "the queue %s: %w", printable(q.label()), closed)
+	if closed := q.Close(); *err == nil {
+		*err = queueError(q.label(), closed)
 	}
 }
 
@@ -220,15 +220,7 @@ func (w *entryWriter) write(e *buriedEntry) error {
 func (w *entryWriter) flush() error {
 	defer func() { w.table.lines, w.began = nil, true }()
 	if w.began && !isTerminal(w.p.stdout) {
-		for _, line := range w.table.lines {
-			for i := range line {
-				line[i] = printable(line[i])
-			}
-			if _, err := fmt.Fprintln(w.p.stdout, strings.Join(line, "\t")); err != nil {
-				return err
-			}
-		}
-		return nil
+		return writeTSV(w.p.stdout, w.table.lines)
 	}
 	w.table.header = slices.Clone(entryHeader)
 	return w.p.printRows(w.table)

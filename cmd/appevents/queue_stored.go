@@ -40,13 +40,6 @@ func (p *program) openStored(ctx context.Context, name string) (*storedQueue, er
 func (q *storedQueue) label() string  { return q.engine.name }
 func (q *storedQueue) kindOf() string { return q.engine.kind }
 
-func (q *storedQueue) failed(err error) error {
-	if err == nil {
-		return nil
-	}
-	return queueFailure(q.engine, err)
-}
-
 func (q *storedQueue) figures(ctx context.Context) (queueFigures, error) {
 	c, err := q.Counts(ctx)
 	return queueFigures{
@@ -116,18 +109,6 @@ func (q *storedQueue) buried(ctx context.Context, c choice, calls bool) iter.Seq
 			}
 		}
 	}
-}
-
-// find returns a buried call.
-func (q *storedQueue) find(ctx context.Context, id string) (*delivery.Buried, error) {
-	page, err := q.Queue.Buried(ctx, id, 1)
-	switch {
-	case err != nil && !errors.Is(err, delivery.ErrNotFound):
-		return nil, q.failed(err)
-	case len(page) == 0 || page[0].ID != id:
-		return nil, delivery.ErrNotFound
-	}
-	return &page[0], nil
 }
 
 func (q *storedQueue) one(ctx context.Context, id string) (*buriedEntry, error) {

@@ -103,10 +103,7 @@ func (c *replayCommand) judge(p *program, then, now []session.Webhook, whole boo
 		var err error
 		switch {
 		case p.json:
-			if differences == nil {
-				differences = []session.Difference{}
-			}
-			err = p.printJSON(object{"check": object{"same": len(differences) == 0, "differences": differences}})
+			err = p.printJSON(object{"check": object{"same": len(differences) == 0, "differences": notNil(differences)}})
 		case len(differences) > 0:
 			err = session.WriteDiff(p.stdout, c.Session, then, differences, printable)
 		default:
@@ -114,7 +111,7 @@ func (c *replayCommand) judge(p *program, then, now []session.Webhook, whole boo
 			for i := range then {
 				n += len(then[i].Events())
 			}
-			err = p.print("the same %s", plural(int64(n), "event"))
+			err = p.print("the same %s", counted(int64(n), "event"))
 		}
 		if err != nil {
 			return err

@@ -168,7 +168,7 @@ func (c *sendCommand) options() []appevents.Option {
 func (c *sendCommand) accepted(p *program, event appevents.Event, call appevents.Call) error {
 	name, conversion := string(event.Name), conversionName(event, c.thread())
 	o := object{
-		"outcome": "accepted", "event": name, "edge": edgeOf(call), "page": c.Page, "psid": c.PSID, "id": nil, "time": nil,
+		"outcome": "accepted", "event": name, "edge": edgeOf(call), "page": c.Page, "psid": c.PSID,
 	}
 	if conversion != "" {
 		o["conversion"] = conversion
@@ -180,12 +180,8 @@ func (c *sendCommand) accepted(p *program, event appevents.Event, call appevents
 	}
 	if event.ID != "" {
 		o["id"] = event.ID
-	} else {
-		delete(o, "id")
 	}
-	if event.Time.IsZero() {
-		delete(o, "time")
-	} else {
+	if !event.Time.IsZero() {
 		o["time"] = event.Time.UTC().Format(time.RFC3339)
 	}
 	if event.Value != nil {

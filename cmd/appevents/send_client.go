@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -32,9 +31,7 @@ func (g *graphAt) real() (host string, leaves bool) {
 	if err != nil {
 		return "", true
 	}
-	name := strings.ToLower(u.Hostname())
-	ip, err := netip.ParseAddr(name)
-	return u.Host, name != "localhost" && !(err == nil && ip.IsLoopback())
+	return u.Host, !isLoopback(u.Hostname())
 }
 
 // connect makes a client for an app. Its error repeats no credential.
@@ -132,14 +129,7 @@ func (m *metaFlags) token(ctx context.Context, p *program, need bool) (credentia
 	if need || m.AccessTokenFile != "" {
 		return p.accessToken(ctx, m.tokenFlags)
 	}
-	token, err := p.credential("ACCESS_TOKEN")
-	if err != nil || token.value != "" || p.config == nil {
-		return token, err
-	}
-	if value, path := p.config.lookup(keyTokenCommand); value != nil {
-		return p.runTokenCommand(ctx, value, path)
-	}
-	return credential{}, nil
+	return p.foundToken(ctx, "ACCESS_TOKEN")
 }
 
 // callFailure gives the error of a call its exit code, and a throttled one the time.

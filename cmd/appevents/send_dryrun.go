@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/internal/redact"
 )
 
 // A dryTransport sends nothing and keeps what it was given. It answers as Graph does when all is well.
@@ -73,8 +74,6 @@ func (c *sendCommand) dryRun(ctx context.Context, p *program, call appevents.Cal
 	return nil
 }
 
-const redacted = "[redacted]"
-
 // hiddenFields are the parameters that are credentials.
 var hiddenFields = []string{"access_token", "appsecret_proof", "client_secret"}
 
@@ -88,7 +87,7 @@ func (r *recorded) parts() (address string, header map[string]string, fields url
 	for name, values := range r.request.Header {
 		header[name] = strings.Join(values, ", ")
 		if name == "Authorization" {
-			header[name] = "Bearer " + redacted
+			header[name] = "Bearer " + redact.Placeholder
 		}
 	}
 	if strings.HasPrefix(r.request.Header.Get("Content-Type"), "application/json") {
@@ -102,7 +101,7 @@ func (r *recorded) parts() (address string, header map[string]string, fields url
 func hide(fields url.Values) {
 	for _, name := range hiddenFields {
 		if fields.Has(name) {
-			fields.Set(name, redacted)
+			fields.Set(name, redact.Placeholder)
 		}
 	}
 }
@@ -111,11 +110,11 @@ func hide(fields url.Values) {
 func hideMembers(body []byte) json.RawMessage {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(body, &members) != nil {
-		return json.RawMessage(`"` + redacted + `"`)
+		return json.RawMessage(`"` + redact.Placeholder + `"`)
 	}
 	for _, name := range hiddenFields {
 		if members[name] != nil {
-			members[name] = json.RawMessage(`"` + redacted + `"`)
+			members[name] = json.RawMessage(`"` + redact.Placeholder + `"`)
 		}
 	}
 	out, err := json.Marshal(members)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"reflect"
 	"strconv"
@@ -144,10 +143,8 @@ func fieldValue(name string, kind reflect.Type, text string, before any) (any, e
 
 // freeValue is a parameter of the caller's own: a number, true, false, a text in quotes as JSON has them, or a text.
 func freeValue(text string) any {
-	dec := json.NewDecoder(bytes.NewReader([]byte(text)))
-	dec.UseNumber()
 	var value any
-	if dec.Decode(&value) != nil || dec.More() {
+	if !decodeNumbers(text, &value) {
 		return text
 	}
 	switch value.(type) {

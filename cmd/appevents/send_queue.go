@@ -48,8 +48,8 @@ func (s *stream) queued(ctx context.Context, first []line) (err error) {
 		return err
 	}
 	defer func() {
-		if closed := e.Close(); err == nil && closed != nil {
-			err = fail(exitNotSent, "the queue %s: %w", printable(e.name), closed)
+		if closed := e.Close(); err == nil {
+			err = e.failed(closed)
 		}
 	}()
 	q := &queued{
@@ -65,16 +65,9 @@ func (s *stream) queued(ctx context.Context, first []line) (err error) {
 		return err
 	}
 	if err := q.resume(ctx); err != nil {
-		return queueFailure(e, err)
+		return e.failed(err)
 	}
 	return q.run(ctx, first)
-}
-
-func queueFailure(e *engine, err error) error {
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
-	return fail(exitNotSent, "the queue %s: %w", printable(e.name), err)
 }
 
 // credentialNotes recognise the pauses that credentials are to blame for.
@@ -155,8 +148,8 @@ func (q *queued) run(ctx context.Context, first []line) error {
 			}
 		case e := <-delivered:
 			over, done = true, true
-			if e != nil && err == nil {
-				err = queueFailure(q.engine, e)
+			if err == nil {
+				err = q.engine.failed(e)
 			}
 		case <-ctx.Done():
 			done = true
@@ -186,8 +179,8 @@ func (q *queued) run(ctx context.Context, first []line) error {
 		}
 	}
 	if !over {
-		if e := <-delivered; e != nil && err == nil {
-			err = queueFailure(q.engine, e)
+		if e := <-delivered; err == nil {
+			err = q.engine.failed(e)
 		}
 	}
 	q.show()
@@ -274,25 +267,15 @@ func orReason(text string, reason delivery.Reason) string {
 	return string(reason)
 }
 
-func outcomeOfReason(reason delivery.Reason) string {
+// fateOf is the word and the exit code for a call that was buried.
+func fateOf(reason delivery.Reason) (outcome string, code int) {
 	switch reason {
 	case delivery.ReasonUnknown:
-		return "unknown"
+		return "unknown", exitUnknown
 	case delivery.ReasonRefused:
-		return "refused"
+		return "refused", exitNo
 	default:
-		return "not sent"
-	}
-}
-
-func codeOfReason(reason delivery.Reason) int {
-	switch reason {
-	case delivery.ReasonUnknown:
-		return exitUnknown
-	case delivery.ReasonRefused:
-		return exitNo
-	default:
-		return exitNotSent
+		return "not sent", exitNotSent
 	}
 }
 
@@ -319,12 +302,13 @@ func (q *queued) observe(_ context.Context, s delivery.Settled) {
 			t.Refused++
 		}
 	})
-	q.failed(codeOfReason(s.Reason))
+	outcome, code := fateOf(s.Reason)
+	q.failed(code)
 	err := s.Err
 	if err == nil {
 		err = errors.New(string(s.Reason))
 	}
-	h := happening{outcome: outcomeOfReason(s.Reason), err: err, call: n.body, resend: true}
+	h := happening{outcome: outcome, err: err, call: n.body, resend: true}
 	h.line, h.source, h.lane = q.place(n.source, s.Lane)
 	q.tell(h)
 	q.settledOne()

@@ -146,7 +146,7 @@ func (q *queued) putOne(ctx context.Context, t *taking) {
 			}
 			continue
 		default:
-			q.halt(queueFailure(q.engine, err))
+			q.halt(q.engine.failed(err))
 		}
 		return
 	}
@@ -169,24 +169,11 @@ func (q *queued) known(ctx context.Context, t *taking, item delivery.Item) {
 	id, wasBuried := q.buried[item.Key]
 	delete(q.buried, item.Key)
 	q.mu.Unlock()
-	if !wasBuried {
-		q.count(func(counts *tally) {
-			counts.Lines++
-			if t.repeat {
-				counts.Duplicates++
-			} else {
-				counts.Earlier++
-			}
-		})
-		return
+	var b *delivery.Buried
+	if wasBuried {
+		b, _ = q.engine.find(ctx, id) // gone meanwhile, or not to be had: the line is known all the same
 	}
-	page, err := q.engine.Buried(ctx, id, 1)
-	if err != nil || len(page) == 0 || page[0].ID != id {
-		q.count(func(counts *tally) { counts.Lines++; counts.Earlier++ })
-		return
-	}
-	b := &page[0]
-	if t.named && mended(t.call, b.Body) {
+	if b != nil && t.named && mended(t.call, b.Body) {
 		q.left.Add(1)
 		if n, err := q.engine.Unbury(ctx, delivery.Unburial{ID: id, Again: &item}); err == nil && n == 1 {
 			q.count(func(counts *tally) { counts.Lines++; counts.Taken++ })
@@ -194,11 +181,22 @@ func (q *queued) known(ctx context.Context, t *taking, item delivery.Item) {
 		}
 		q.left.Add(-1)
 	}
-	q.count(func(counts *tally) { counts.Lines++; counts.Earlier++ })
-	q.failed(codeOfReason(b.Reason))
+	q.count(func(counts *tally) {
+		counts.Lines++
+		if t.repeat && !wasBuried {
+			counts.Duplicates++
+		} else {
+			counts.Earlier++
+		}
+	})
+	if b == nil {
+		return
+	}
+	outcome, code := fateOf(b.Reason)
+	q.failed(code)
 	body, _ := sourceOf(b.Body)
 	q.tell(happening{
-		outcome: outcomeOfReason(b.Reason), line: t.number, call: body, resend: b.Reason != delivery.ReasonUnknown,
+		outcome: outcome, line: t.number, call: body, resend: b.Reason != delivery.ReasonUnknown,
 		err: fmt.Errorf("in an earlier run: %s", orReason(b.LastError, b.Reason)),
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
+	"github.com/appevents/appevents-go/internal/names"
 )
 
 // webhookDeadline is what Meta grants a bot for its answer.
@@ -64,14 +65,7 @@ func (c *triggerCommand) Run(ctx context.Context, p *program) error {
 	return c.throughEmulator(ctx, p)
 }
 
-func decimal(id string) bool {
-	for _, r := range id {
-		if r < '0' || r > '9' {
-			return false
-		}
-	}
-	return true
-}
+func decimal(id string) bool { return id == "" || names.Digits(id) }
 
 func (c *triggerCommand) list(p *program) error {
 	if p.json {
