@@ -26,9 +26,6 @@ var graphVersions = []struct{ version, ends string }{
 func (d *doctor) checkVersion(context.Context) {
 	newest := graphVersions[len(graphVersions)-1].version
 	fix := []string{"export APPEVENTS_VERSION=" + newest, "appevents.WithVersion(\"" + newest + "\") in the bot"}
-	if d.outOfReach() {
-		return
-	}
 	asked, _ := names.ParseVersion(d.version)
 	last, _ := names.ParseVersion(newest)
 	ends, known := "", false
@@ -71,9 +68,6 @@ const (
 
 // checkClock compares the clock with the Date header of Graph's answers.
 func (d *doctor) checkClock(context.Context) {
-	if d.outOfReach() {
-		return
-	}
 	if !d.seen.dated {
 		d.warn("Graph's answers have no date to compare with")
 		return
@@ -102,9 +96,6 @@ const (
 
 // checkUsage looks at the usage headers that came with all answers.
 func (d *doctor) checkUsage(context.Context) {
-	if d.outOfReach() {
-		return
-	}
 	u := d.seen.usage
 	most, which := u.App.Max(), "the app's limit"
 	for _, other := range []struct {
@@ -149,7 +140,7 @@ func (d *doctor) checkUsage(context.Context) {
 
 // checkDataset says whether the Page has a dataset, and the right one.
 func (d *doctor) checkDataset(ctx context.Context) {
-	if d.outOfReach() || d.cannotAskAboutPage() {
+	if d.cannotAskAboutPage() {
 		return
 	}
 	var found struct {
@@ -225,9 +216,6 @@ func (s *subscriptionFields) UnmarshalJSON(data []byte) error {
 
 // checkSubscriptions compares the fields of the app with those of the Page: only what is in both is delivered.
 func (d *doctor) checkSubscriptions(ctx context.Context) {
-	if d.outOfReach() {
-		return
-	}
 	if d.secret.value == "" {
 		d.add(finding{State: stateWarn, Message: "not checked: those of the app are read with the app secret",
 			Fixes: []string{"set APPEVENTS_APP_SECRET"}})

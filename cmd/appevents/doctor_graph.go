@@ -223,10 +223,7 @@ var whyDead = map[int]string{
 // checkToken says what the token is, and what it lacks.
 func (d *doctor) checkToken(ctx context.Context) {
 	again := "have %s log in to the app again, and store the new Page token (GET /me/accounts)"
-	switch {
-	case d.outOfReach():
-		return
-	case d.token.value == "":
+	if d.token.value == "" {
 		d.add(finding{State: stateFail, Message: "no access token", code: exitCredentials, Fixes: []string{
 			"set APPEVENTS_ACCESS_TOKEN or PAGE_ACCESS_TOKEN, or give --access-token-file"}})
 		return
@@ -392,7 +389,6 @@ func (d *doctor) checkProof(context.Context) {
 	ofTheApp := []string{"set APPEVENTS_APP_SECRET to the secret of app " + app + ": " + settings(app)}
 	_, _, code := graphCode(d.infoErr)
 	switch {
-	case d.outOfReach():
 	case d.secret.value == "":
 		d.add(finding{State: stateWarn, Message: "no app secret: calls carry no proof, and no webhook can be verified",
 			Fixes: ofTheApp})

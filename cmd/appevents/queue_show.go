@@ -34,7 +34,7 @@ func (*queueStatsCommand) Help() string {
 	return `accepted is delivered, buried, pending and duplicates. Of what was buried, kept
 is still there, and dropped was let go for its age or for want of room. A lane
 is an edge with the Page or dataset after a slash; state says whether its calls
-are sent, and why not.`
+are sent, and why not. NATS does not keep count of duplicates.`
 }
 
 // Run shows the figures of a queue.
