@@ -153,7 +153,9 @@ func (c *converter) conversions(ctx context.Context, o *original) *successor {
 			return err
 		})
 		s.Changes = append(s.Changes, d.errs...)
-		s.mapped(own.Measurement.EventID, nil, list, ok)
+		if ok && own.Measurement.EventID == "" {
+			s.add(effectMade, "event_id", "made from the device and the time: "+list[0].ID)
+		}
 	case *appevents.Activity:
 		own, d := *call, newDraft("events", len(call.Events), c.secret)
 		d.priced = true
@@ -172,7 +174,7 @@ func (c *converter) conversions(ctx context.Context, o *original) *successor {
 		order = d.order
 		for i := range list {
 			if ok {
-				s.mapped("", &own.Events[i], list[i:i+1], ok, d.order[i])
+				s.mapped(fmt.Sprintf("custom_events[%d].", d.order[i]), &own.Events[i], &list[i])
 			}
 		}
 	}
@@ -228,24 +230,16 @@ func (s *successor) unstated(consent *appevents.Consent) {
 }
 
 // mapped names how an event became a conversion.
-func (s *successor) mapped(id string, e *appevents.Event, list []appevents.Conversion, ok bool, place ...int) {
-	if !ok || len(list) == 0 {
-		return
+func (s *successor) mapped(at string, e *appevents.Event, c *appevents.Conversion) {
+	if string(c.Name) != string(e.Name) {
+		s.add(effectChanged, at+"_eventName", string(e.Name)+" is called "+string(c.Name))
 	}
-	c, at, from := list[0], "", "the device and the time: "
-	if e != nil {
-		from = "the person, the name, the time and the details: "
-		at, id = fmt.Sprintf("custom_events[%d].", place[0]), e.ID
-		if string(c.Name) != string(e.Name) {
-			s.add(effectChanged, at+"_eventName", string(e.Name)+" is called "+string(c.Name))
-		}
-		if e.Time.IsZero() {
-			s.add(effectMade, at+"event_time", "the time of sending: none was given, so do not let the event wait")
-		}
-		s.renamed(at, e, &c)
+	if e.Time.IsZero() {
+		s.add(effectMade, at+"event_time", "the time of sending: none was given, so do not let the event wait")
 	}
-	if id == "" {
-		s.add(effectMade, at+"event_id", "made from "+from+c.ID)
+	s.renamed(at, e, c)
+	if e.ID == "" {
+		s.add(effectMade, at+"event_id", "made from the person, the name, the time and the details: "+c.ID)
 	}
 }
 

@@ -76,34 +76,17 @@ func firstLine(text string) string {
 	return strings.TrimRight(line, "\r\\")
 }
 
-// curl's options with a value that matters here, by their long names.
-const (
-	curlRequestMethod = "request"
-	curlURL           = "url"
-	curlHeader        = "header"
-	curlData          = "data"
-	curlDataRaw       = "data-raw"
-	curlDataEncode    = "data-urlencode"
-	curlJSON          = "json"
-	curlForm          = "form"
-	curlFormString    = "form-string"
-	curlGet           = "get"
-	curlUser          = "user"
-	curlBearer        = "oauth2-bearer" //nolint:gosec // the name of an option
-	curlURLQuery      = "url-query"
-)
-
 // curlShort are the short options, without those that do not matter; curlValued the long ones that take a value.
 var (
 	curlShort = map[byte]string{
-		'X': curlRequestMethod, 'H': curlHeader, 'd': curlData, 'F': curlForm, 'G': curlGet, 'u': curlUser,
+		'X': "request", 'H': "header", 'd': "data", 'F': "form", 'G': "get", 'u': "user",
 		'A': "user-agent", 'b': "cookie", 'c': "cookie-jar", 'C': "continue-at", 'D': "dump-header", 'e': "referer",
 		'E': "cert", 'K': "config", 'm': "max-time", 'o': "output", 'r': "range", 'T': "upload-file", 'w': "write-out",
 		'x': "proxy", 'y': "speed-time", 'Y': "speed-limit", 'z': "time-cond", 'U': "proxy-user", 't': "telnet-option",
 		'P': "ftp-port", 'Q': "quote",
 	}
-	curlValued = makeSet(curlRequestMethod, curlURL, curlHeader, curlData, "data-ascii", "data-binary", curlDataRaw,
-		curlDataEncode, curlJSON, curlForm, curlFormString, curlUser, curlBearer, curlURLQuery, "user-agent", "cookie",
+	curlValued = makeSet("request", "url", "header", "data", "data-ascii", "data-binary", "data-raw",
+		"data-urlencode", "json", "form", "form-string", "user", "oauth2-bearer", "url-query", "user-agent", "cookie",
 		"cookie-jar", "continue-at", "dump-header", "referer", "cert", "config", "max-time", "output", "range", "upload-file",
 		"write-out", "proxy", "speed-time", "speed-limit", "time-cond", "proxy-user", "telnet-option", "ftp-port", "quote",
 		"connect-timeout", "retry", "retry-delay", "retry-max-time", "cacert", "capath", "cert-type", "key", "key-type",
@@ -142,44 +125,29 @@ func curlRequest(args []string) (*wireRequest, error) {
 	c := curl{request: wireRequest{header: make(http.Header)}}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
-		value := func(rest string, ok bool) (string, error) {
-			if ok {
-				return rest, nil
+		option := func(name, text string) error {
+			if curlValued[name] && text == "" {
+				if i++; i >= len(args) {
+					return errors.New("the last option of the curl line has no value")
+				}
+				text = args[i]
 			}
-			if i++; i >= len(args) {
-				return "", fmt.Errorf("the last option of the curl line has no value")
-			}
-			return args[i], nil
+			return c.option(name, text)
 		}
 		switch {
 		case strings.HasPrefix(arg, "--") && len(arg) > 2:
-			name := arg[2:]
-			text := ""
-			if curlValued[name] {
-				var err error
-				if text, err = value("", false); err != nil {
-					return nil, err
-				}
-			}
-			if err := c.option(name, text); err != nil {
+			if err := option(arg[2:], ""); err != nil {
 				return nil, err
 			}
 		case strings.HasPrefix(arg, "-") && len(arg) > 1:
 			for k := 1; k < len(arg); k++ {
-				name := curlShort[arg[k]]
-				text := ""
-				last := k
+				name, rest := curlShort[arg[k]], ""
 				if curlValued[name] {
-					var err error
-					if text, err = value(arg[k+1:], k+1 < len(arg)); err != nil {
-						return nil, err
-					}
-					last = len(arg)
+					k, rest = len(arg), arg[k+1:]
 				}
-				if err := c.option(name, text); err != nil {
+				if err := option(name, rest); err != nil {
 					return nil, err
 				}
-				k = last
 			}
 		case c.request.url == "":
 			c.request.url = arg
@@ -196,40 +164,40 @@ func (c *curl) option(name, value string) error {
 		return fmt.Errorf("the curl line has --%s: %s", name, why)
 	}
 	switch name {
-	case curlRequestMethod:
+	case "request":
 		c.request.method = value
-	case curlURL:
+	case "url":
 		c.request.url = value
-	case curlHeader:
+	case "header":
 		if strings.HasPrefix(value, "@") {
 			return errors.New("the headers of the curl line are in a file, which is not read")
 		}
 		key, text, _ := strings.Cut(value, ":")
 		c.request.header.Add(strings.TrimSpace(key), strings.TrimSpace(text))
-	case curlUser:
+	case "user":
 		_, password, _ := strings.Cut(value, ":")
 		c.request.secrets = append(c.request.secrets, password)
 		c.request.header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(value)))
-	case curlBearer:
+	case "oauth2-bearer":
 		c.request.header.Set("Authorization", "Bearer "+value)
-	case curlGet:
+	case "get":
 		c.get = true
-	case curlURLQuery:
+	case "url-query":
 		c.query = append(c.query, urlEncoded(value))
-	case curlJSON:
+	case "json":
 		c.json = true
 		return c.addData(value, true)
-	case curlData, "data-ascii", "data-binary":
+	case "data", "data-ascii", "data-binary":
 		return c.addData(value, true)
-	case curlDataRaw:
+	case "data-raw":
 		return c.addData(value, false)
-	case curlDataEncode:
+	case "data-urlencode":
 		if strings.Contains(value, "@") && !strings.Contains(value, "=") {
 			return errInFile
 		}
 		return c.addData(urlEncoded(value), false)
-	case curlForm, curlFormString:
-		return c.addForm(value, name == curlForm)
+	case "form", "form-string":
+		return c.addForm(value, name == "form")
 	}
 	return nil
 }

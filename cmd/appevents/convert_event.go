@@ -144,52 +144,39 @@ func (r *eventReader) time(text string) bool {
 func (r *eventReader) param(key string, value any) {
 	text, isScalar := scalar(value)
 	switch key {
-	case "_eventName_md5":
-		return // it says the name once more
+	case "_eventName_md5": // it says the name once more
 	case "_session_id":
 		r.event.SessionID = r.plain(key, value)
-		return
 	case "_app_user_id":
 		r.event.UserID = r.plain(key, value)
-		return
 	case "_ui":
 		r.event.Screen = r.plain(key, value)
-		return
 	case "_implicitlyLogged", "_isTimedEvent", "_inBackground":
 		flag, err := strconv.ParseBool(text)
 		if err != nil {
 			r.lose(key, "is neither 0 nor 1")
 		}
-		switch key {
-		case "_implicitlyLogged":
-			r.event.Implicit = flag
-		case "_isTimedEvent":
-			r.event.Timed = flag
-		default:
-			r.event.Background = flag
-		}
-		return
+		*map[string]*bool{
+			"_implicitlyLogged": &r.event.Implicit, "_isTimedEvent": &r.event.Timed, "_inBackground": &r.event.Background,
+		}[key] = flag
 	case "fb_content":
 		r.contents(value)
-		return
 	case "fb_content_id":
 		r.contentIDs(value)
-		return
-	}
-	for i, m := range paramsPlan.Members() {
-		if m.Name != key {
-			continue
-		}
-		if !isScalar {
-			r.lose(key, "must be text or a number")
+	default:
+		for i, m := range paramsPlan.Members() {
+			if m.Name != key {
+				continue
+			}
+			if !isScalar {
+				r.lose(key, "must be text or a number")
+			} else if !r.known(key, text, value, paramsPlan.Value(&r.event.Params, i)) {
+				reflect.ValueOf(&r.event.Params).Elem().FieldByName(m.Field).SetZero() // Parse leaves what it could read
+			}
 			return
 		}
-		if !r.known(key, text, value, paramsPlan.Value(&r.event.Params, i)) {
-			reflect.ValueOf(&r.event.Params).Elem().FieldByName(m.Field).SetZero() // Parse leaves what it could read
-		}
-		return
+		r.custom(key, value)
 	}
-	r.custom(key, value)
 }
 
 // known takes a parameter of Meta's, and reports whether its value could be read.

@@ -74,15 +74,14 @@ func (p *program) readCalls(data []byte, bad func(*unreadable)) []*original {
 
 // readJSON reads one value, over several lines or not, or a value on each line.
 func (p *program) readJSON(data []byte, take func(line int, o *original, err error)) {
-	if json.Valid(data) {
-		o, err := p.readValue(data)
-		take(0, o, err)
-		return
-	}
 	if values, ok := jsonValues(data); ok {
 		for i, value := range values {
+			line := i + 1
+			if len(values) == 1 {
+				line = 0
+			}
 			o, err := p.readValue(value)
-			take(i+1, o, err)
+			take(line, o, err)
 		}
 		return
 	}

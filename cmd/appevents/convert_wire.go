@@ -131,36 +131,34 @@ func (w *wireReader) field(edge appevents.Edge, f graphtest.Field) {
 	if value == "" && ok || f.Value == "null" {
 		return
 	}
-	page := edge == appevents.EdgePageActivities
 	switch f.Name {
 	case "custom_events", "custom_events_file", "event", "access_token", "appsecret_proof", "appsecret_time",
 		"client_secret", "input_token", "fb_exchange_token", "format", "method", "suppress_http_code", "debug", "pretty",
 		"id", "fields", "locale", "date_format":
-		return
 	case "page_id":
 		w.a.Thread.PageID = appevents.ID(value)
-		return
 	case "page_scoped_user_id":
 		w.a.Thread.PSID = appevents.ID(value)
-		return
 	case "advertiser_tracking_enabled":
 		w.tracking(f.Name, value, &w.a.Consent.Advertiser)
-		return
 	case "application_tracking_enabled":
 		w.tracking(f.Name, value, &w.a.Consent.Application)
-		return
 	case "logging_source":
 		w.o.source = value
-		return
 	case "logging_target":
 		w.o.target = value
-		return
-	}
-	switch {
-	case page:
-		w.lose(f.Name, "page_activities has no such parameter")
-	case !w.group(f, value, ok):
-		w.extra(f, value, ok)
+	default:
+		if !ok {
+			value = f.Value
+		}
+		if edge == appevents.EdgePageActivities {
+			w.lose(f.Name, "page_activities has no such parameter")
+		} else if !w.group(f.Name, value) {
+			if w.a.Extra == nil {
+				w.a.Extra = make(map[string]string)
+			}
+			w.a.Extra[f.Name] = value // the SDK has no field for it
+		}
 	}
 }
 
@@ -175,53 +173,44 @@ func (w *wireReader) tracking(name, value string, choice *appevents.Tracking) {
 	}
 }
 
-// group takes a parameter that a group of Activity declares.
-func (w *wireReader) group(f graphtest.Field, value string, isText bool) bool {
-	if !isText {
-		value = f.Value
+// group takes a parameter that a group of Activity declares, and reports whether one does.
+func (w *wireReader) group(name, value string) bool {
+	read, ok := parseInto(devicePlan, &w.a.Device, name, value)
+	if !read {
+		read, ok = parseInto(bundlePlan, &w.a.Bundle, name, value)
 	}
-	read, ok := false, false
-	for _, try := range []func() (bool, bool){
-		func() (bool, bool) { return parseInto(devicePlan, &w.a.Device, f.Name, value) },
-		func() (bool, bool) { return parseInto(bundlePlan, &w.a.Bundle, f.Name, value) },
-		func() (bool, bool) { return parseInto(measurementPlan, &w.a.Measurement, f.Name, value) },
-	} {
-		if read, ok = try(); read {
-			break
-		}
+	if !read {
+		read, ok = parseInto(measurementPlan, &w.a.Measurement, name, value)
+	}
+	flags := map[string]*bool{
+		"consider_views": &w.a.ConsiderViews, "include_dwell_data": &w.a.IncludeDwellData,
+		"include_video_data": &w.a.IncludeVideoData,
 	}
 	switch {
 	case read:
-	case f.Name == "extinfo":
+	case name == "extinfo":
 		read, ok = true, w.extInfo(value)
-	case f.Name == "ud" || strings.HasPrefix(f.Name, "ud["):
-		read, ok = true, w.userData(f.Name, value)
-	case f.Name == "data_processing_options":
+	case name == "ud" || strings.HasPrefix(name, "ud["):
+		read, ok = true, w.userData(name, value)
+	case name == "data_processing_options":
 		var list []string
 		read, ok = true, json.Unmarshal([]byte(value), &list) == nil
 		w.a.DataProcessing.LimitedDataUse, w.a.DataProcessing.Declared = slices.Contains(list, "LDU"), ok
-	case f.Name == "data_processing_options_country", f.Name == "data_processing_options_state":
+	case name == "data_processing_options_country", name == "data_processing_options_state":
 		n, err := strconv.Atoi(value)
 		read, ok = true, err == nil
-		if strings.HasSuffix(f.Name, "state") {
+		if strings.HasSuffix(name, "state") {
 			w.a.DataProcessing.State = n
 		} else {
 			w.a.DataProcessing.Country = n
 		}
-	case f.Name == "consider_views", f.Name == "include_dwell_data", f.Name == "include_video_data":
+	case flags[name] != nil:
 		flag, err := strconv.ParseBool(value)
 		read, ok = true, err == nil
-		switch f.Name {
-		case "consider_views":
-			w.a.ConsiderViews = flag
-		case "include_dwell_data":
-			w.a.IncludeDwellData = flag
-		default:
-			w.a.IncludeVideoData = flag
-		}
+		*flags[name] = flag
 	}
 	if read && !ok {
-		w.lose(f.Name, "cannot be read")
+		w.lose(name, "cannot be read")
 	}
 	return read
 }
@@ -310,17 +299,6 @@ func (w *wireReader) userData(name, value string) bool {
 		}
 	}
 	return true
-}
-
-// extra carries a parameter over that the SDK has no field for.
-func (w *wireReader) extra(f graphtest.Field, value string, isText bool) {
-	if !isText {
-		value = f.Value
-	}
-	if w.a.Extra == nil {
-		w.a.Extra = make(map[string]string)
-	}
-	w.a.Extra[f.Name] = value
 }
 
 // scalar is a value of JSON as text. ok is false for lists, objects and null.

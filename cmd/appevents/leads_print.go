@@ -160,19 +160,11 @@ func (l *leadsPrinter) row(r leadsRow) error {
 		if err := l.printHeader(); err != nil {
 			return err
 		}
-		return p.print("%s", tabbed(inOrder(texts, figures)))
+		return writeTSV(p.stdout, [][]string{inOrder(texts, figures)})
 	}
-}
-
-func tabbed(cells []string) string {
-	for i, cell := range cells {
-		cells[i] = printable(cell)
-	}
-	return strings.Join(cells, "\t")
 }
 
 func (l *leadsPrinter) printHeader() error {
-	p := l.p
 	if l.header {
 		return nil
 	}
@@ -180,7 +172,7 @@ func (l *leadsPrinter) printHeader() error {
 	if l.csv != nil {
 		return l.writeCSV(l.table.header)
 	}
-	return p.print("%s", tabbed(slices.Clone(l.table.header)))
+	return writeTSV(l.p.stdout, [][]string{slices.Clone(l.table.header)})
 }
 
 func (l *leadsPrinter) writeCSV(cells []string) error {

@@ -169,6 +169,7 @@ func (p *program) row(cells []string) table.Row {
 	return out
 }
 
+// writeTSV writes lines for programs.
 func writeTSV(w io.Writer, lines [][]string) error {
 	for _, line := range lines {
 		for i, cell := range line {
