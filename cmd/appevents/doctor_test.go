@@ -385,8 +385,6 @@ func TestDoctor_ChallengeWithWhiteSpace(t *testing.T) {
 
 func TestDoctor_WhenGraphIsInTrouble(t *testing.T) {
 	t.Parallel()
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
 	for name, tt := range map[string]struct {
 		serve http.HandlerFunc // nil: nobody listens
 		code  int
@@ -403,7 +401,7 @@ func TestDoctor_WhenGraphIsInTrouble(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := &ward{t: t, graph: closed.URL}
+			w := &ward{t: t, graph: nowhere}
 			if tt.serve != nil {
 				server := httptest.NewServer(tt.serve)
 				t.Cleanup(server.Close)
@@ -454,9 +452,7 @@ func TestDoctor_WebhookThatIsSlowOrGone(t *testing.T) {
 	require.Contains(t, d.findings[0].Message, "did not answer within 100ms")
 	require.Equal(t, exitNo, d.findings[0].code)
 
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
-	got, list := w.doctor(nil, "--webhook", gone.URL+"/hook?key=canary", "--only", "webhook")
+	got, list := w.doctor(nil, "--webhook", nowhere+"/hook?key=canary", "--only", "webhook")
 	require.Equal(t, exitNotSent, got.code)
 	require.Contains(t, worst(list, stateFail)[0], "was not reached")
 }

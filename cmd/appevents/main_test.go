@@ -20,6 +20,9 @@ import (
 	"github.com/appevents/appevents-go/internal/pgtest"
 )
 
+// nowhere is an address where nobody listens. The port of a server that was closed can be that of the next one.
+const nowhere = "http://127.0.0.1:1"
+
 var update = flag.Bool("update", false, "write the golden files")
 
 func TestMain(m *testing.M) {

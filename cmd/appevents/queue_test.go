@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,6 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/delivery"
+	"github.com/appevents/appevents-go/delivery/memqueue"
 	"github.com/appevents/appevents-go/graphtest"
 )
 
@@ -253,6 +257,53 @@ func TestQueue_ChangesByChoice(t *testing.T) {
 		require.Equal(t, 0, last["kept"])
 		require.Equal(t, before["accepted"]+14, last["accepted"])
 	})
+}
+
+// A reburying is a queue whose bot buries again at once what is put back, for a while.
+type reburying struct {
+	delivery.Queue
+	t     *testing.T
+	again int // how many calls it still buries again
+}
+
+// bury leases calls and buries them.
+func (r *reburying) bury(ctx context.Context, n int) {
+	for n > 0 {
+		leases, err := r.Lease(ctx, n, nil)
+		require.NoError(r.t, err)
+		list := make([]delivery.Settlement, len(leases))
+		for i, l := range leases {
+			list[i] = delivery.Settlement{Lease: l, Verdict: delivery.Bury, Reason: delivery.ReasonRefused}
+		}
+		require.NoError(r.t, r.Settle(ctx, list...))
+		n -= len(leases)
+	}
+}
+
+func (r *reburying) Unbury(ctx context.Context, list ...delivery.Unburial) (int, error) {
+	n, err := r.Queue.Unbury(ctx, list...)
+	r.bury(ctx, min(n, r.again))
+	r.again -= min(n, r.again)
+	return n, err
+}
+
+// All calls are put back once, though a bot that runs buries them again meanwhile.
+func TestQueue_ResubmitsAllOnce(t *testing.T) {
+	t.Parallel()
+	const calls = buriedPage + 100
+	q := &reburying{Queue: memqueue.New(), t: t, again: 3 * calls}
+	d, err := delivery.New(sdkClient(t, ""), q)
+	require.NoError(t, err)
+	for n := range calls {
+		call, err := appevents.UnmarshalCall([]byte(numbered(t, n)))
+		require.NoError(t, err)
+		require.NoError(t, d.Submit(t.Context(), fmt.Sprint("call-", n), call))
+	}
+	q.bury(t.Context(), calls)
+	stored := &storedQueue{engine: &engine{Queue: q, kind: engineFile, name: "queue"}, dispatcher: d}
+	got, err := stored.change(t.Context(), verbResubmit, nil, choice{})
+	require.NoError(t, err)
+	require.Equal(t, changed{done: calls}, got)
 }
 
 func TestQueue_PausesLanes(t *testing.T) {
