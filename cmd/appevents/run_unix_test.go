@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -127,6 +128,30 @@ func TestEmulateOnATakenPortLeavesTheSession(t *testing.T) {
 	require.Equal(t, exitNo, got.code)
 	require.Contains(t, got.stderr, "another port: --addr 127.0.0.1:0")
 	require.NoFileExists(t, file)
+}
+
+// A second emulator with the same session says what to do, and one that was killed stands in nobody's way.
+func TestASessionInUse(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "session.json")
+	first := launch(t, nil, "emulate", "--session", file)
+	client := invocation{env: []string{"APPEVENTS_EMULATOR=" + first.address(t)}}
+	for _, args := range [][]string{{"emulate"}, {"run", "--", "true"}} {
+		got := invocation{env: []string{"PATH=" + os.Getenv("PATH")}}.run(t,
+			slices.Insert(args, 1, "--addr", "127.0.0.1:0", "--session", file)...)
+		require.Equal(t, exitNo, got.code)
+		require.Empty(t, got.stdout)
+		require.Equal(t, "appevents: emulator: "+file+": another emulator that is running keeps its session there; "+
+			"stop that one, or name another file with --session\n", got.stderr)
+	}
+	require.Equal(t, result{}, client.run(t, "wait", "--ready"), "the first is as it was")
+
+	require.NoError(t, first.cmd.Process.Kill())
+	first.wait()
+	second := launch(t, nil, "emulate", "--session", file)
+	second.address(t)
+	require.NoError(t, second.cmd.Process.Signal(syscall.SIGTERM))
+	require.Zero(t, second.wait(), "%s", &second.stderr)
 }
 
 // The mistakes of the first hour are named.

@@ -75,6 +75,9 @@ func (p *program) open(ctx context.Context, f *emulatorFlags, cfg emulator.Confi
 		return nil, errors.Join(err, listener.Close())
 	}
 	if s.emulator, err = emulator.New(cfg); err != nil {
+		if errors.Is(err, emulator.ErrSessionInUse) {
+			err = &failure{code: exitNo, err: err, hint: "stop that one, or name another file with --session"}
+		}
 		return nil, errors.Join(err, s.authority.Close(), listener.Close())
 	}
 	s.url = "http://" + reachable(listener.Addr())

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -226,6 +227,78 @@ func TestSessionsThatCannotBeGoneOnWith(t *testing.T) {
 	// What cannot be written is refused at the start, not when there is something to lose.
 	_, err := emulator.New(emulator.Config{SessionFile: filepath.Join(dir, "none", "session.json")})
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// Two emulators with one session would each save over what the other has.
+func TestASessionIsThatOfOneEmulator(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "session.json"), filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(file, link))
+	first, err := emulator.New(emulator.Config{SessionFile: file})
+	require.NoError(t, err)
+	before, err := os.ReadFile(file)
+	require.NoError(t, err, "it can be read")
+	for _, name := range []string{file, link, filepath.Join(dir, "..", filepath.Base(dir), "session.json")} {
+		_, err = emulator.New(emulator.Config{SessionFile: name})
+		require.ErrorIs(t, err, emulator.ErrSessionInUse, name)
+		require.ErrorContains(t, err, "session.json")
+	}
+	after, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+	_, err = first.AddPerson(emulator.Person{Name: "Ada"})
+	require.NoError(t, err)
+	require.NoError(t, first.Close())
+
+	second, err := emulator.New(emulator.Config{SessionFile: link})
+	require.NoError(t, err, "the first has ended")
+	require.NoError(t, first.Close(), "closing again")
+	_, err = emulator.New(emulator.Config{SessionFile: file})
+	require.ErrorIs(t, err, emulator.ErrSessionInUse, "changes nothing for the second")
+	require.Equal(t, "Ada", second.State().People[2].Name)
+	require.NoError(t, second.Close())
+	target, err := os.Readlink(link)
+	require.NoError(t, err, "a link stays one")
+	require.Equal(t, file, target)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, left, 1, "only the session is left")
+
+	require.NoError(t, os.WriteFile(file, []byte("hello"), 0o600))
+	_, err = emulator.New(emulator.Config{SessionFile: file})
+	require.ErrorContains(t, err, "is not a session")
+	require.NoError(t, os.Remove(file))
+	third, err := emulator.New(emulator.Config{SessionFile: file})
+	require.NoError(t, err, "who could not start has locked nothing")
+	require.NoError(t, third.Close())
+}
+
+// Of many that start at once, one gets the session; a lock that was left behind is nobody's.
+func TestManyWantOneSession(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "session.json")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".session.json.appevents-lock"), nil, 0o600))
+	for range 5 {
+		var work sync.WaitGroup
+		var started [8]*emulator.Emulator
+		var errs [8]error
+		for n := range started {
+			work.Go(func() { started[n], errs[n] = emulator.New(emulator.Config{SessionFile: file}) })
+		}
+		work.Wait()
+		running := 0
+		for n, e := range started {
+			if e != nil {
+				running++
+				require.NoError(t, e.Close())
+				continue
+			}
+			require.ErrorIs(t, errs[n], emulator.ErrSessionInUse)
+		}
+		require.Equal(t, 1, running)
+	}
 }
 
 func TestLeadsKnowTheirAd(t *testing.T) {

@@ -36,7 +36,7 @@ type Config struct {
 
 	Max         int                            // exchanges that are kept; defaults to 5,000
 	Seed        int64                          // makes credentials repeatable; 0 = random
-	SessionFile string                         // state is restored from it and saved to it; "" = nowhere
+	SessionFile string                         // state is restored from it and saved to it, by one at a time; "" = nowhere
 	Hosts       []string                       // further names by which the port may be called
 	Now         func() time.Time               // defaults to time.Now
 	Logger      *slog.Logger                   // defaults to none
@@ -71,6 +71,8 @@ type Emulator struct {
 	auto   chan webhook // echoes and receipts, in order
 	closed sync.Once
 
+	release func() // gives the session file to others
+
 	mu      sync.Mutex
 	s       store
 	bot     string
@@ -89,7 +91,8 @@ type handshake struct {
 	took  time.Duration
 }
 
-// New returns an Emulator. It has no socket; mount it in an http.Server. Close it after that server.
+// New returns an Emulator. It has no socket; mount it in an http.Server. Close it after that server. The error is
+// [ErrSessionInUse] while another Emulator has the session file.
 func New(cfg Config) (*Emulator, error) {
 	defaults(&cfg)
 	e := &Emulator{
@@ -114,11 +117,16 @@ func New(cfg Config) (*Emulator, error) {
 		}
 		e.bot = cfg.BotURL
 	}
-	e.s = e.newStore()
-	if err := e.restore(); err != nil {
+	if err := e.claim(); err != nil {
 		return nil, err
 	}
-	if err := e.save(); err != nil { // better now than when there is something to lose
+	e.s = e.newStore()
+	err := e.restore()
+	if err == nil {
+		err = e.save() // better now than when there is something to lose
+	}
+	if err != nil {
+		e.release()
 		return nil, err
 	}
 	e.graph = graphtest.New(e.graphOptions()...)
@@ -290,6 +298,7 @@ func (e *Emulator) Close() error {
 		e.work.Wait()
 		e.client.CloseIdleConnections()
 		err = e.save()
+		e.release()
 	})
 	return err
 }

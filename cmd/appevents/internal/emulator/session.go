@@ -14,6 +14,39 @@ import (
 // saveInterval is how often a changed session is saved.
 const saveInterval = 5 * time.Second
 
+// ErrSessionInUse says that the session file is that of another Emulator, in whatever process, that has not ended.
+var ErrSessionInUse = errors.New("another emulator that is running keeps its session there")
+
+var (
+	errLocked  = errors.New("locked")
+	errNoLocks = errors.New("files cannot be locked here")
+)
+
+// claim takes the session file for this Emulator alone. Others may read it: what is locked is a file beside it, which
+// has a name of its own as each save puts a new file in the place of the session.
+func (e *Emulator) claim() error {
+	e.release = func() {}
+	if e.cfg.SessionFile == "" {
+		return nil
+	}
+	if target, err := filepath.EvalSymlinks(e.cfg.SessionFile); err == nil {
+		e.cfg.SessionFile = target // by whatever name: it is one session
+	}
+	dir, base := filepath.Split(e.cfg.SessionFile)
+	release, err := lockFile(filepath.Join(dir, "."+base+".appevents-lock"))
+	switch {
+	case errors.Is(err, errLocked):
+		return fmt.Errorf("emulator: %s: %w", e.cfg.SessionFile, ErrSessionInUse)
+	case errors.Is(err, errNoLocks):
+		e.log.Warn("the session cannot be locked: start no second emulator with it", "file", e.cfg.SessionFile, "error", err)
+	case err != nil:
+		return fmt.Errorf("emulator: session: %w", err)
+	default:
+		e.release = release
+	}
+	return nil
+}
+
 // restore reads the session file; a missing one is a new session.
 func (e *Emulator) restore() error {
 	if e.cfg.SessionFile == "" {
