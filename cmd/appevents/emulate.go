@@ -57,7 +57,7 @@ func (c *emulateCommand) Run(ctx context.Context, p *program) error {
 		}
 	}
 	cancel()
-	<-shown
+	s.await(shown)
 	return errors.Join(err, s.close())
 }
 

@@ -58,8 +58,9 @@ func start(p *program) int {
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once, but for a stage, which is tidied up
 	defer stop()
+	p.signals = signals
 	return p.run(ctx, os.Args[1:])
 }
 
@@ -74,6 +75,7 @@ type program struct {
 	grace    time.Duration              // for a child to end, or requests to be answered, once we stop; 0 = 5 s
 	graph    http.RoundTripper          // where requests to Graph go; nil = the SDK's own
 	alone    bool                       // nothing else in this process starts programs: all below it are the bot's
+	signals  []os.Signal                // that end the program; nil in a test
 	pause    func(context.Context) bool // between attempts to reach an emulator; nil for a short one
 	ctx      context.Context            //nolint:containedctx // that of the run, which ends a prompt
 	config   *settings

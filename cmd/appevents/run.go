@@ -97,13 +97,13 @@ func (c *runCommand) Run(ctx context.Context, p *program) (err error) {
 	select {
 	case err = <-ended:
 		p.note("bot      ended with exit status %d", exitStatus(child, err))
-		group.end(grace) // what it has left behind
+		group.end(grace, s.hurry) // what it has left behind
 	case <-ctx.Done():
-		group.end(grace)
+		group.end(grace, s.hurry)
 		err = <-ended
 	}
 	cancel()
-	<-shown
+	s.await(shown)
 	return exitWith(exitStatus(child, err))
 }
 

@@ -56,8 +56,9 @@ func (g *processGroup) start(ended chan<- error) error {
 	return <-started
 }
 
-// end terminates what is left of the group, kills it when the grace is over, and returns when nothing is left.
-func (g *processGroup) end(grace time.Duration) {
+// end terminates what is left of the group, kills it when the grace is over or there is a hurry, and returns when
+// nothing is left.
+func (g *processGroup) end(grace time.Duration, hurry <-chan struct{}) {
 	if g.empty() {
 		return
 	}
@@ -68,8 +69,10 @@ func (g *processGroup) end(grace time.Duration) {
 	defer deadline.Stop()
 	for killing := 0; !g.empty(); {
 		select {
+		case <-hurry:
+			hurry, killing = nil, 1
 		case <-deadline.C:
-			killing = 1
+			killing = max(killing, 1)
 		case <-tick.C:
 		}
 		if killing > 0 { // again and again: what forks may escape once

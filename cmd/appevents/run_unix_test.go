@@ -392,6 +392,84 @@ func TestRunKillsWhatDoesNotEnd(t *testing.T) {
 	require.Equal(t, 137, p.wait())
 }
 
+// A second signal ends everything at once: the bot, what it started, and the files.
+func TestASecondSignal(t *testing.T) {
+	t.Parallel()
+	for _, signals := range [][2]syscall.Signal{
+		{syscall.SIGINT, syscall.SIGINT}, {syscall.SIGINT, syscall.SIGTERM}, {syscall.SIGTERM, syscall.SIGHUP},
+	} {
+		session := filepath.Join(t.TempDir(), "session.json")
+		p := launchWithGrace(t, "24h", nil, "run", "--session", session, "--", "sh", "-c", `trap 'echo told' TERM; trap '' INT HUP
+			(trap '' TERM INT HUP; while :; do sleep 1; done) & echo $! $$ ready; while :; do sleep 0.01; done`)
+		shown := func(what string) {
+			t.Helper()
+			require.Eventually(t, func() bool { return strings.Contains(p.stdout.String(), what) }, time.Minute, time.Millisecond)
+		}
+		shown("ready")
+		require.NoError(t, p.cmd.Process.Signal(signals[0]))
+		shown("told")
+		require.NoError(t, p.cmd.Process.Signal(signals[1]))
+		require.Equal(t, 137, p.wait(), "the bot was killed")
+		for _, pid := range strings.Fields(p.stdout.String())[:2] {
+			number, err := strconv.Atoi(pid)
+			require.NoError(t, err)
+			require.True(t, gone(number), "nothing of it is left")
+		}
+		left, err := os.ReadDir(p.temp)
+		require.NoError(t, err)
+		require.Empty(t, left)
+		left, err = os.ReadDir(filepath.Dir(session))
+		require.NoError(t, err)
+		require.Len(t, left, 1, "the session is saved, and free")
+	}
+}
+
+// Output that nobody takes does not keep the program from ending at the second signal.
+func TestASecondSignalWhileOutputHangs(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		grace  string
+		args   []string
+		quiet  bool // nothing goes to standard error
+		status int
+	}{
+		"what was recorded": {"24h", []string{"emulate"}, true, 0},
+		"the first line":    {"20ms", []string{"run", "--", "sleep", "1000"}, false, exitInterrupted},
+	} {
+		reader, full, err := os.Pipe()
+		require.NoError(t, err)
+		defer reader.Close()
+		raw, err := full.SyscallConn()
+		require.NoError(t, err)
+		var last error
+		require.NoError(t, raw.Write(func(fd uintptr) bool {
+			for last == nil { // byte for byte, so that none has room at the end
+				_, last = syscall.Write(int(fd), []byte{'x'})
+			}
+			return true
+		}))
+		require.ErrorIs(t, last, syscall.EAGAIN)
+		p := &process{temp: t.TempDir(), addrFile: filepath.Join(t.TempDir(), "addr")}
+		p.cmd = exec.CommandContext(t.Context(), os.Args[0],
+			slices.Insert(tt.args, 1, "--addr", "127.0.0.1:0", "--addr-file", p.addrFile)...)
+		p.cmd.Env = []string{asProgram + "=" + tt.grace, "TMPDIR=" + p.temp, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+		p.cmd.Stdout, p.cmd.Stderr = full, full
+		if tt.quiet {
+			p.cmd.Stderr = &p.stderr
+		}
+		require.NoError(t, p.cmd.Start())
+		t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+		client := invocation{env: []string{"APPEVENTS_EMULATOR=" + p.address(t)}}
+		require.Contains(t, client.run(t, "trigger", "messages").stdout, "not sent")
+		require.NoError(t, p.cmd.Process.Signal(syscall.SIGINT))
+		require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+		require.Equal(t, tt.status, p.wait(), name)
+		left, err := os.ReadDir(p.temp)
+		require.NoError(t, err)
+		require.Empty(t, left, name)
+	}
+}
+
 // A bot that starts helpers all day leaves no zombies with us.
 func TestRunTakesNoticeOfOrphansOnLinux(t *testing.T) {
 	t.Parallel()

@@ -52,8 +52,8 @@ func (g *processGroup) start(ended chan<- error) error {
 	return nil
 }
 
-// end asks the group to end, with Ctrl-Break, and ends the job when the grace is over.
-func (g *processGroup) end(grace time.Duration) {
+// end asks the group to end, with Ctrl-Break, and ends the job when the grace is over or there is a hurry.
+func (g *processGroup) end(grace time.Duration, hurry <-chan struct{}) {
 	_ = windows.GenerateConsoleCtrlEvent(windows.CTRL_BREAK_EVENT, uint32(g.cmd.Process.Pid)) //nolint:gosec // an ID
 	deadline := time.NewTimer(grace)
 	defer deadline.Stop()
@@ -63,6 +63,7 @@ func (g *processGroup) end(grace time.Duration) {
 		select {
 		case <-tick.C:
 			continue
+		case <-hurry:
 		case <-deadline.C:
 		}
 		_ = windows.TerminateJobObject(g.job, exitNo)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"time"
 
@@ -30,6 +32,8 @@ type stage struct {
 	server    *http.Server
 	url       string
 	served    chan error
+	hurry     chan struct{} // closed at a second signal
+	closed    chan struct{}
 }
 
 // config translates the flags.
@@ -70,14 +74,21 @@ func (p *program) open(ctx context.Context, f *emulatorFlags, cfg emulator.Confi
 	if err != nil {
 		return nil, fail(exitNo, "%w; another port: --addr 127.0.0.1:0", err)
 	}
-	s := &stage{served: make(chan error, 1)}
+	s := &stage{served: make(chan error, 1), hurry: make(chan struct{}), closed: make(chan struct{})}
+	told := make(chan os.Signal, 2)
+	if p.signals != nil { // from before there is something to tidy up
+		signal.Notify(told, p.signals...)
+	}
 	if s.authority, err = intercept.NewAuthority("", time.Now); err != nil {
+		signal.Stop(told)
 		return nil, errors.Join(err, listener.Close())
 	}
+	go s.tidy(told, ctx.Err() != nil, 2*cmp.Or(p.grace, defaultGrace))
 	if s.emulator, err = emulator.New(cfg); err != nil {
 		if errors.Is(err, emulator.ErrSessionInUse) {
 			err = &failure{code: exitNo, err: err, hint: "stop that one, or name another file with --session"}
 		}
+		close(s.closed)
 		return nil, errors.Join(err, s.authority.Close(), listener.Close())
 	}
 	s.url = "http://" + reachable(listener.Addr())
@@ -103,9 +114,42 @@ func (p *program) open(ctx context.Context, f *emulatorFlags, cfg emulator.Confi
 
 // close ends everything. The session is saved last.
 func (s *stage) close() error {
+	defer close(s.closed)
 	s.proxy.Close()
 	serverErr := s.server.Close()
 	return errors.Join(serverErr, s.emulator.Close(), s.authority.Close())
+}
+
+// tidy makes haste at the second signal instead of letting it end the program, which would leave files and the bot
+// behind. Where even that hangs, in output that nobody takes, it removes the files and ends the program itself.
+func (s *stage) tidy(told chan os.Signal, begun bool, patience time.Duration) {
+	defer signal.Stop(told)
+	signals := 2
+	if begun { // the first came before
+		signals = 1
+	}
+	for range signals {
+		select {
+		case <-told:
+		case <-s.closed:
+			return
+		}
+	}
+	close(s.hurry)
+	select {
+	case <-time.After(patience):
+		_ = s.authority.Close()
+		os.Exit(exitInterrupted)
+	case <-s.closed:
+	}
+}
+
+// await waits for something to end, but not once there is a hurry.
+func (s *stage) await(ended <-chan struct{}) {
+	select {
+	case <-ended:
+	case <-s.hurry:
+	}
 }
 
 // reachable is an address under which this machine reaches a listener.
