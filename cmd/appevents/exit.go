@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -154,12 +153,13 @@ func (p *program) report(err error, code int) {
 		return
 	}
 	if !p.json {
-		fmt.Fprintln(p.stderr, "appevents: "+p.withoutSecrets(strings.TrimPrefix(err.Error(), "appevents: ")))
+		text := "appevents: " + p.withoutSecrets(strings.TrimPrefix(err.Error(), "appevents: "))
+		for line := range strings.SplitSeq(text, "\n") {
+			fmt.Fprintln(p.stderr, printable(line))
+		}
 		return
 	}
-	enc := json.NewEncoder(p.stderr)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(struct {
+	_ = writeJSON(p.stderr, struct {
 		Schema int       `json:"schema"`
 		Error  errorJSON `json:"error"`
 	}{schema, p.describeError(err, code)})

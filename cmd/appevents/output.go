@@ -16,6 +16,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
+
+	"github.com/appevents/appevents-go/cmd/appevents/internal/plain"
 )
 
 // schema is the version of everything printed with --json.
@@ -30,10 +32,18 @@ func (p *program) printJSON(o object) error {
 	return p.printLine(o)
 }
 
-func (p *program) printLine(v any) error {
-	enc := json.NewEncoder(p.stdout)
+func (p *program) printLine(v any) error { return writeJSON(p.stdout, v) }
+
+// writeJSON writes one line, with that escaped which does something to a terminal.
+func writeJSON(w io.Writer, v any) error {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, plain.JSON(strings.TrimSuffix(b.String(), "\n"))+"\n")
+	return err
 }
 
 // notNil is a list that is [] and not null in JSON.
@@ -182,20 +192,8 @@ func writeTSV(w io.Writer, lines [][]string) error {
 	return nil
 }
 
-// printable is text without what moves the cursor, rings or starts an escape sequence: people and bots write it.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			return ' '
-		case r < ' ' || r >= 0x7f && r < 0xa0,
-			r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069: // directions that make a line read differently
-			return '�'
-		default:
-			return r
-		}
-	}, s)
-}
+// printable is text on one line that does nothing to a terminal or to what stands beside it: people and bots write it.
+func printable(s string) string { return plain.Text(s) }
 
 // widthOf is the width of a terminal, or otherwise where there is none.
 func widthOf(w io.Writer, otherwise int) int {

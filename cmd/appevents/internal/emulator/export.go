@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/appevents/appevents-go/cmd/appevents/internal/plain"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/session"
 )
 
@@ -100,7 +101,8 @@ func (x *Exchange) Curl() string {
 	return b.String()
 }
 
-// withoutCredentials drops the members that were replaced: curl sends the token in a header.
+// withoutCredentials drops the members that were replaced, as curl sends the token in a header, and escapes what could
+// show a terminal another command than the one that runs.
 func withoutCredentials(object string) string {
 	var m map[string]json.RawMessage
 	if json.Unmarshal([]byte(object), &m) != nil {
@@ -112,7 +114,7 @@ func withoutCredentials(object string) string {
 	if err != nil {
 		return object
 	}
-	return string(out)
+	return plain.JSON(string(out))
 }
 
 // SessionCall is a call as a session has it.

@@ -196,6 +196,57 @@ func TestBrowserConversation(t *testing.T) {
 	b.quiet(s.url)
 }
 
+// What reads from right to left, and what would turn the direction of the rest, leaves its neighbours where they are.
+func TestBrowserDirections(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, emulator.Config{})
+	const name = "דנה 12"
+	p, err := s.e.AddPerson(emulator.Person{Name: name})
+	require.NoError(t, err)
+	for _, text := range []string{"שלום 12", "\u2069\u202eabc", "\u202b12", "abc"} {
+		s.act(emulator.Trigger{Field: "messages", Text: text, PSID: p.PSID})
+		s.send(p.PSID, map[string]any{"text": text})
+		s.log(p.PSID, map[string]any{"_eventName": text, "_valueToSum": 55.22, "fb_currency": "USD"})
+	}
+	b := openTab(t)
+	b.open(s.url + "/?person=" + p.PSID)
+	b.until("document.querySelectorAll('#log > .logged').length === 4")
+	// Where texts stand on the same line, each is right of the one before it, and each of ours reads from left to right.
+	require.Empty(t, eval[string](b, `(() => {
+		const wrong = [];
+		let checked = 0;
+		for (const line of document.querySelectorAll('.logged p, .turn h3, .call summary, #talk-h, .compose label')) {
+			const nodes = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+			const parts = [];
+			while (nodes.nextNode()) if (nodes.currentNode.data.trim()) parts.push(nodes.currentNode);
+			const box = (node, from, to) => {
+				const r = document.createRange();
+				r.setStart(node, from);
+				r.setEnd(node, to);
+				return r.getBoundingClientRect();
+			};
+			const letter = (node, n) => box(node, n, n + 1);
+			const single = (r, one) => r.height < 1.5 * one.height;
+			parts.forEach((node, n) => {
+				const first = node.data.search(/\S/), end = node.data.trimEnd().length, one = letter(node, first);
+				const all = box(node, first, end);
+				if (!single(all, one)) return;
+				if (!node.parentElement.closest('bdi, b') && one.left > letter(node, end - 1).left) wrong.push('turned: ' + node.data);
+				const before = n && parts[n - 1];
+				if (!before) return;
+				const other = box(before, before.data.search(/\S/), before.data.trimEnd().length);
+				if (!single(other, one) || other.bottom < all.top || all.bottom < other.top) return;
+				checked++;
+				if (other.right > all.left + 1) wrong.push(before.data + ' | ' + node.data);
+			});
+		}
+		return checked < 20 ? 'only ' + checked + ' pairs' : wrong.join('\n');
+	})()`))
+	require.Equal(t, 4, eval[int](b, "[...document.querySelectorAll('.logged bdi')].filter(e => e.textContent === '55.22 USD').length"))
+	require.Equal(t, "Conversation · "+name, eval[string](b, "document.querySelector('#talk-h').textContent"))
+	require.True(t, eval[bool](b, "[...document.querySelectorAll('#log .bot .text')].some(e => e.textContent === '��abc')"))
+}
+
 // Every control has a name that assistive technology can read, and the page its landmarks.
 func TestBrowserAccessibleNames(t *testing.T) {
 	t.Parallel()

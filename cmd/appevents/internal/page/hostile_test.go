@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 
@@ -100,6 +101,34 @@ func TestHostileTextsStayText(t *testing.T) {
 		require.NotContains(t, body, e.Credentials().PageAccessToken)
 		require.NotContains(t, body, e.Credentials().AppSecret)
 	}
+}
+
+// What turns, hides, moves or covers what stands beside it does not get into any text of the page; what a form sends back
+// is as it was.
+func TestTextOfOthersKeepsToItsCell(t *testing.T) {
+	t.Parallel()
+	e := newEmulator(t)
+	for _, text := range []string{
+		"a\u202eb", "a\u2069\u2069\u202eb", "\u2067\u202b\u200f\u061c", "a\u200bb\ufeff\u00ad", "a\u200d", "a\U000e0041b", "a\u2028b",
+		"\x1b[2K\x07\b\u009b2K\u0085", "a" + strings.Repeat("\u0337\u0301", 40), "\u20e0\u0338a", "\u3164",
+	} {
+		body := written(t, e, text)
+		require.Contains(t, body, `name="payload" value="B `+text+`"`)
+		for part := range strings.SplitSeq(body, "<") {
+			_, shown, _ := strings.Cut(part, ">")
+			marks := 0
+			for i, r := range shown {
+				if marks++; !unicode.Is(unicode.M, r) {
+					marks = 0
+				}
+				require.False(t, marks > 5 || marks > 0 && i == 0, "%q: marks in %q", text, shown)
+				require.False(t, r != '\n' && r != '\t' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl), "%q: %q", text, shown)
+			}
+		}
+	}
+	body := written(t, e, "line\nline \u202e")
+	require.Contains(t, body, "line\nline �</p>", "lines of a message stay")
+	require.Contains(t, body, `\u202e`, "and in what was sent it can be told what it is")
 }
 
 // What can be copied is text too, and a shell or a compiler reads the text in it as text.

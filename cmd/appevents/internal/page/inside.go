@@ -10,6 +10,7 @@ import (
 	"github.com/appevents/appevents-go"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/codes"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
+	"github.com/appevents/appevents-go/cmd/appevents/internal/plain"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/session"
 )
 
@@ -59,13 +60,13 @@ func cut(s string) (string, bool) {
 	return strings.ToValidUTF8(s[:shownBody], ""), true
 }
 
-// pretty indents JSON and leaves other text as it is.
+// pretty indents JSON, with that escaped which is no plain text, and leaves other text as it is.
 func pretty(s string) string {
 	var b bytes.Buffer
 	if json.Indent(&b, []byte(s), "", "  ") != nil {
 		return s
 	}
-	return b.String()
+	return plain.JSON(b.String())
 }
 
 // explain says what a refusal, the events and the findings of an exchange mean.

@@ -4,17 +4,19 @@
 package page
 
 import (
-	"bytes"
 	"embed"
 	"html/template"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
+	"github.com/appevents/appevents-go/cmd/appevents/internal/plain"
 )
 
 //go:embed templates assets
@@ -129,20 +131,36 @@ func (p *Page) serveCall(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Page) write(w http.ResponseWriter, name string, data any) {
-	var b bytes.Buffer
-	if err := p.html.ExecuteTemplate(&b, name, data); err != nil {
+	html := p.render(name, data)
+	if html == "" {
 		http.Error(w, "the page could not be rendered", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(b.Bytes())
+	_, _ = io.WriteString(w, html)
 }
 
-// render returns a fragment.
+// render returns a template filled in, "" when that fails.
 func (p *Page) render(name string, data any) string {
-	var b bytes.Buffer
+	var b strings.Builder
 	if p.html.ExecuteTemplate(&b, name, data) != nil {
 		return ""
 	}
-	return b.String()
+	return tidy(b.String())
+}
+
+// tidy replaces what is no plain text between the tags. Attributes stay as they are: forms send them back.
+func tidy(html string) string {
+	var b strings.Builder
+	b.Grow(len(html))
+	for {
+		text, rest, tag := strings.Cut(html, "<") // in a text or an attribute it is written &lt;
+		b.WriteString(plain.Lines(text))
+		if !tag {
+			return b.String()
+		}
+		inside, after, _ := strings.Cut(rest, ">")
+		b.WriteString("<" + inside + ">")
+		html = after
+	}
 }

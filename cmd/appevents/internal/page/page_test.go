@@ -244,15 +244,15 @@ func TestSetupChangesThePlatform(t *testing.T) {
 	require.Contains(t, body, "Any ID is one, until")
 	require.Contains(t, body, "no usage headers are sent")
 	for _, form := range []struct{ path, fields, want string }{
-		{"pages", "id=108001112223335&name=Tea+House", `Tea House <code>108001112223335</code>`},
-		{"datasets", "id=77&name=&pages=108001112223335", `Dataset 77 <code>77</code> of 108001112223335 <button form="undeclare"`},
+		{"pages", "id=108001112223335&name=Tea+House", `Tea House</bdi> <code>108001112223335</code>`},
+		{"datasets", "id=77&name=&pages=108001112223335", `Dataset 77</bdi> <code>77</code> of 108001112223335 <button form="undeclare"`},
 		{"datasets", "remove=1&id=77", `<dt>Datasets</dt><dd>No other ID is one.`},
 		{"usage", "percent=95", `! 95 % of the limits used up`},
 		{"usage", "percent=0", "no usage headers are sent"},
 		{"clock", "skew=-10m", `Graph's Date is -10m0s off`},
 		{"clock", "skew=soon", `✗ skew must be a duration such as 10m or -1h`},
 		{"pages", "id=x&name=y", `✗ id must be a number`},
-		{"person", "name=Ada&page=108001112223335", "Conversation · Kim Berg"},
+		{"person", "name=Ada&page=108001112223335", "Conversation · <bdi>Kim Berg</bdi>"},
 	} {
 		require.Contains(t, body, `action="/-/api/`+form.path+`"`)
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, base+"/-/api/"+form.path,
@@ -302,7 +302,7 @@ func TestFiltersAndTabsWithoutJavaScript(t *testing.T) {
 	_, body := get(t, s.url+"/")
 	for _, part := range []string{
 		"<b>5 events</b> from 2 people, worth <b>110.44 USD</b>", "✗ 1 refused", "✗ 1 counted twice", "logged <b>Purchase</b>",
-		"55.22 USD · counted twice", "24-hour window", "refused 2500", `<td>1</td><td>50 %</td>`, "delivered again",
+		"<bdi>55.22 USD</bdi> · counted twice", "24-hour window", "refused 2500", `<td>1</td><td>50 %</td>`, "delivered again",
 	} {
 		require.Contains(t, body, part)
 	}
