@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/appevents/appevents-go"
+	"github.com/appevents/appevents-go/cmd/appevents/internal/files"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/session"
 )
 
@@ -85,7 +86,7 @@ func (c *listenCommand) Run(ctx context.Context, p *program) (err error) {
 		}
 	}
 	if c.AddrFile != "" {
-		if err := replaceFile(c.AddrFile, []byte(reachable(socket.Addr())+"\n")); err != nil {
+		if err := files.Replace(c.AddrFile, []byte(reachable(socket.Addr())+"\n")); err != nil {
 			return errors.Join(fail(exitNo, "--addr-file: %w", err), socket.Close())
 		}
 	}

@@ -2,11 +2,9 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -260,25 +258,3 @@ func millis(ms float64) string {
 
 // inMillis is how many milliseconds a time is, to the microsecond.
 func inMillis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// replaceFile writes a file in one step, for its owner alone, so that those who watch for it never see half of it.
-func replaceFile(name string, data []byte) error {
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		name = target
-	}
-	temp, err := os.CreateTemp(filepath.Dir(name), ".appevents-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(data)
-	if err == nil {
-		err = temp.Sync()
-	}
-	if err = errors.Join(err, temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), name)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-	}
-	return err
-}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/appevents/appevents-go/cmd/appevents/internal/files"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/session"
 )
 
@@ -125,7 +126,7 @@ func (c *replayCommand) judge(p *program, then, now []session.Webhook, whole boo
 		if err := session.Write(&b, now); err != nil {
 			return err
 		}
-		if err := replaceFile(c.Session, b.Bytes()); err != nil {
+		if err := files.Replace(c.Session, b.Bytes()); err != nil {
 			return fail(exitNo, "--update: %w", err)
 		}
 		p.note("%s: written anew", printable(c.Session))

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/appevents/appevents-go/cmd/appevents/internal/emulator"
+	"github.com/appevents/appevents-go/cmd/appevents/internal/files"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/intercept"
 	"github.com/appevents/appevents-go/cmd/appevents/internal/page"
 )
@@ -102,7 +103,7 @@ func (p *program) open(ctx context.Context, f *emulatorFlags, cfg emulator.Confi
 	}
 	go func() { s.served <- s.server.Serve(listener) }()
 	if f.AddrFile != "" {
-		if err := replaceFile(f.AddrFile, []byte(reachable(listener.Addr())+"\n")); err != nil {
+		if err := files.Replace(f.AddrFile, []byte(reachable(listener.Addr())+"\n")); err != nil {
 			return nil, errors.Join(fail(exitNo, "--addr-file: %w", err), s.close())
 		}
 	}

@@ -73,10 +73,7 @@ func (e *Emulator) routes() *http.ServeMux {
 			e.ClearFaults()
 			return e.State(), nil
 		}
-		if err := e.Inject(in.Fault, in.Edge, in.Page, in.Times); err != nil {
-			return nil, err
-		}
-		return e.State(), nil
+		return e.stateAfter(e.Inject(in.Fault, in.Edge, in.Page, in.Times))
 	})
 	e.accessRoutes(mux)
 	post(mux, e, "clock", func(_ context.Context, in struct {
@@ -100,10 +97,7 @@ func (e *Emulator) routes() *http.ServeMux {
 		if err != nil {
 			d = -1
 		}
-		if err := e.Advance(d); err != nil {
-			return nil, err
-		}
-		return e.State(), nil
+		return e.stateAfter(e.Advance(d))
 	})
 	post(mux, e, "probe", func(ctx context.Context, _ struct{}) (any, error) { return e.Probe(ctx) })
 	post(mux, e, "queue", func(ctx context.Context, in struct{ URL string }) (any, error) {
@@ -273,6 +267,5 @@ func writeError(w http.ResponseWriter, err error) {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	_ = enc.Encode(v) // the caller may have gone
+	_ = json.NewEncoder(w).Encode(v) // the caller may have gone
 }

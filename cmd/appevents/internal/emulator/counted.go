@@ -65,9 +65,6 @@ func (e *Emulator) count(c *call, got graphtest.Call) {
 		if p := e.person(ev.Page, ev.PSID); p != nil {
 			ev.Ad = p.Ad
 		}
-		if len(x.Events) < 1000 {
-			names = append(names, ev.Name)
-		}
 		ev.Twice = x.Accepted && e.again(c, ev)
 		e.tally(c, ev, withheld, testOnly)
 		if x.Accepted && isLead(ev.Name) {
@@ -80,6 +77,7 @@ func (e *Emulator) count(c *call, got graphtest.Call) {
 			})
 		}
 		if len(x.Events) < 1000 {
+			names = append(names, ev.Name)
 			x.Events = append(x.Events, ev)
 		}
 	}

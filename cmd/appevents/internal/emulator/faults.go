@@ -26,46 +26,34 @@ type fault struct {
 type spec struct {
 	name  string
 	fault graphtest.Fault
-	taken bool            // a valid call has its effect
-	shape shape           // on edges that graphtest does not know: what becomes of the answer
-	hold  graphtest.Fault // likewise: the connection ends
+	shape shape
 }
 
-// shape is what a fault does to the answer of an edge that graphtest does not know.
+// shape is what a fault does to a valid call: nothing of it is taken, or it has its effect. On edges that graphtest
+// does not know, it says what becomes of the answer as well.
 type shape uint8
 
 const (
-	shapeNone shape = iota
+	shapeNone shape = iota // not taken
 	shapeTruncate
 	shapeSlow
 	shapeDrip
 	shapeDouble
 	shapeDrift
 	shapeUnsolicited
-	shapeHeld // no answer, but taken
+	shapeHeld // no answer: the connection ends
 )
+
+var shapes = map[graphtest.FaultKind]shape{
+	graphtest.Timeout: shapeHeld, graphtest.Reset: shapeHeld, graphtest.Truncate: shapeTruncate,
+	graphtest.SlowHeaders: shapeSlow, graphtest.SlowBody: shapeDrip, graphtest.Duplicate: shapeDouble,
+	graphtest.VersionDrift: shapeDrift, graphtest.Unsolicited: shapeUnsolicited,
+}
 
 var faultKinds = func() map[string]spec {
 	kinds := map[string]spec{}
 	for k := graphtest.Throttle; k <= graphtest.Unsolicited; k++ {
-		s := spec{name: k.String(), fault: k}
-		switch k {
-		case graphtest.Timeout, graphtest.Reset:
-			s.taken, s.shape, s.hold = true, shapeHeld, k
-		case graphtest.Truncate:
-			s.taken, s.shape = true, shapeTruncate
-		case graphtest.SlowHeaders:
-			s.taken, s.shape = true, shapeSlow
-		case graphtest.SlowBody:
-			s.taken, s.shape = true, shapeDrip
-		case graphtest.Duplicate:
-			s.taken, s.shape = true, shapeDouble
-		case graphtest.VersionDrift:
-			s.taken, s.shape = true, shapeDrift
-		case graphtest.Unsolicited:
-			s.taken, s.shape = true, shapeUnsolicited
-		}
-		kinds[s.name] = s
+		kinds[k.String()] = spec{k.String(), k, shapes[k]}
 	}
 	return kinds
 }()

@@ -160,17 +160,13 @@ func (e *Emulator) decide(seen graphtest.Call) graphtest.Fault {
 	}
 	if f, ok := e.takeFault(c); ok {
 		c.fault = f.name
-		if c.own == nil || !f.taken {
-			if f.taken {
-				return f.fault
-			}
-			c.refused = true
+		c.refused = f.shape == shapeNone
+		if c.refused || c.own == nil {
 			return f.fault
 		}
-		c.shape = f.shape
-		if f.hold != nil { // the connection ends, but the call has its effect
+		if c.shape = f.shape; c.shape == shapeHeld { // the connection ends, but the call has its effect
 			e.answerOwn(c)
-			return f.hold
+			return f.fault
 		}
 	}
 	switch {

@@ -29,6 +29,11 @@ type params struct {
 var innerSecret = regexp.MustCompile(
 	`(?i)(?:token|secret|appsecret_proof|bearer|oauth)(?:=|%3D|"\s*:\s*"|\s)([^&"\\\s]+)`)
 
+// credentialParams are the parameters that are credentials.
+var credentialParams = []string{
+	"access_token", "appsecret_proof", "client_secret", "input_token", "verify_token", "fb_exchange_token",
+}
+
 func parseParams(r *http.Request, body []byte) params {
 	p := params{values: map[string]json.RawMessage{}}
 	p.form(r.URL.Query())
@@ -67,8 +72,7 @@ func parseParams(r *http.Request, body []byte) params {
 	if _, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok {
 		p.token = token
 	}
-	for _, name := range []string{"access_token", "appsecret_proof", "client_secret", "input_token", "verify_token",
-		"fb_exchange_token"} {
+	for _, name := range credentialParams {
 		value := p.text(name)
 		if value == "" {
 			continue
@@ -139,12 +143,7 @@ func (p *params) list(name string) []string {
 	if p.decode(name, &out) {
 		return out
 	}
-	for s := range strings.SplitSeq(p.text(name), ",") {
-		if s = strings.TrimSpace(s); s != "" {
-			out = append(out, s)
-		}
-	}
-	return out
+	return listOf(p.text(name))
 }
 
 // psid finds the person a call is about.
@@ -182,12 +181,11 @@ func (p *params) shown() string {
 		key, _ := json.Marshal(name) // a string
 		b.Write(key)
 		b.WriteByte(':')
-		switch name {
-		case "access_token", "appsecret_proof", "client_secret", "input_token", "verify_token", "fb_exchange_token":
+		if slices.Contains(credentialParams, name) {
 			b.WriteString(`"` + graphtest.Redacted + `"`)
-		default:
-			b.Write(p.values[name])
+			continue
 		}
+		b.Write(p.values[name])
 	}
 	b.WriteByte('}')
 	return b.String()

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/appevents/appevents-go/cmd/appevents/internal/files"
 )
 
 // saveInterval is how often a changed session is saved.
@@ -16,11 +18,6 @@ const saveInterval = 5 * time.Second
 
 // ErrSessionInUse says that the session file is that of another Emulator, in whatever process, that has not ended.
 var ErrSessionInUse = errors.New("another emulator that is running keeps its session there")
-
-var (
-	errLocked  = errors.New("locked")
-	errNoLocks = errors.New("files cannot be locked here")
-)
 
 // claim takes the session file for this Emulator alone. Others may read it: what is locked is a file beside it, which
 // has a name of its own as each save puts a new file in the place of the session.
@@ -33,11 +30,11 @@ func (e *Emulator) claim() error {
 		e.cfg.SessionFile = target // by whatever name: it is one session
 	}
 	dir, base := filepath.Split(e.cfg.SessionFile)
-	release, err := lockFile(filepath.Join(dir, "."+base+".appevents-lock"))
+	release, err := files.Lock(filepath.Join(dir, "."+base+".appevents-lock"))
 	switch {
-	case errors.Is(err, errLocked):
+	case errors.Is(err, files.ErrLocked):
 		return fmt.Errorf("emulator: %s: %w", e.cfg.SessionFile, ErrSessionInUse)
-	case errors.Is(err, errNoLocks):
+	case errors.Is(err, files.ErrNoLocks):
 		e.log.Warn("the session cannot be locked: start no second emulator with it", "file", e.cfg.SessionFile, "error", err)
 	case err != nil:
 		return fmt.Errorf("emulator: session: %w", err)
@@ -119,22 +116,7 @@ func (e *Emulator) save() error {
 	if err != nil {
 		return fmt.Errorf("emulator: session: %w", err)
 	}
-	temp, err := os.CreateTemp(filepath.Dir(e.cfg.SessionFile), ".appevents-session-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("emulator: session: %w", err)
-	}
-	_, err = temp.Write(data)
-	if err == nil {
-		err = temp.Sync()
-	}
-	if closed := temp.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(temp.Name(), e.cfg.SessionFile)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
+	if err := files.Replace(e.cfg.SessionFile, data); err != nil {
 		return fmt.Errorf("emulator: session: %w", err)
 	}
 	return nil

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package emulator
+package files
 
 import (
 	"errors"
@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// lockFile takes the lock that is a file of this name: errLocked says that somebody else has it, errNoLocks that there
+// Lock takes the lock that is a file of this name: ErrLocked says that somebody else has it, ErrNoLocks that there
 // are none here. The kernel gives it up when this process ends, however it ends; release removes the file as well.
-func lockFile(name string) (release func(), err error) {
+func Lock(name string) (release func(), err error) {
 	for {
-		file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // beside the session
+		file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller names it
 		if err != nil {
 			return nil, err
 		}
@@ -21,11 +21,11 @@ func lockFile(name string) (release func(), err error) {
 		switch {
 		case errors.Is(err, syscall.EWOULDBLOCK):
 			_ = file.Close()
-			return nil, errLocked
+			return nil, ErrLocked
 		case err != nil:
 			_ = file.Close()
 			_ = os.Remove(name)
-			return nil, fmt.Errorf("%w: %w", errNoLocks, err)
+			return nil, fmt.Errorf("%w: %w", ErrNoLocks, err)
 		case isAt(file, name):
 			return func() {
 				if isAt(file, name) {

@@ -1,4 +1,4 @@
-package emulator
+package files
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile takes the lock that is a file of this name, which nobody else can open meanwhile: errLocked says that
+// Lock takes the lock that is a file of this name, which nobody else can open meanwhile: ErrLocked says that
 // somebody has it. Windows removes the file when this process ends, however it ends, and at release.
-func lockFile(name string) (release func(), err error) {
+func Lock(name string) (release func(), err error) {
 	path, err := windows.UTF16PtrFromString(name)
 	if err != nil {
 		return nil, err
@@ -18,7 +18,7 @@ func lockFile(name string) (release func(), err error) {
 		windows.OPEN_ALWAYS, windows.FILE_ATTRIBUTE_HIDDEN|windows.FILE_FLAG_DELETE_ON_CLOSE, 0)
 	switch {
 	case errors.Is(err, windows.ERROR_SHARING_VIOLATION):
-		return nil, errLocked
+		return nil, ErrLocked
 	case err != nil:
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
