@@ -44,6 +44,7 @@ type hand struct {
 	strikes strikes
 	ages    ages
 	alarms  alarms
+	words   words
 	tidied  time.Time
 	alarm   chan struct{} // tells that the next alarm is earlier than before
 	pacers  map[bool]*appevents.Pacer
@@ -56,11 +57,15 @@ type seat struct {
 	leased  int // calls
 	bytes   int
 	skipped bool
-	alarm   time.Time // when it is looked at again
-	paused  time.Time // until when, as the queue knows
+	alarm   time.Time     // when it is looked at again
+	paused  time.Time     // until when at most, as the queue knows
+	unsure  bool          // the queue may know something else
+	telling chan struct{} // open while somebody tells the queue
 }
 
-func (s *seat) inUse() bool { return s.waiting > 0 || s.leased > 0 || s.skipped }
+func (s *seat) inUse() bool {
+	return s.waiting > 0 || s.leased > 0 || s.skipped || s.unsure || s.telling != nil
+}
 
 // batch is calls of one group, to travel in one request.
 type batch struct {

@@ -67,7 +67,7 @@ func TestHand_NoLaneIsLeftOutForEver(t *testing.T) {
 		h := newHand(4, 100, new(figures))
 		watch := func(d time.Duration) (asks int) {
 			for end := time.Now().Add(d); time.Now().Before(end); {
-				ask, next := h.due(time.Now())
+				ask, _, next := h.due(time.Now())
 				for _, n := range ask {
 					h.asked(n, "new", time.Now())
 				}
@@ -109,4 +109,50 @@ func TestHand_NoLaneIsLeftOutForEver(t *testing.T) {
 		require.False(t, h.skip.Has(lane))
 		require.Empty(t, h.stranded())
 	})
+}
+
+// What the queue did not take it may know all the same: it may be the answer that was lost.
+func TestHand_TellsWhatTheQueueMayNotKnow(t *testing.T) {
+	t.Parallel()
+	h := newHand(4, 100, new(figures))
+	now := time.Now()
+	n := h.health.node("activities/901")
+	n.hold.class, n.hold.until = classThrottled, now.Add(time.Hour)
+	p, due, _ := h.word(n, now)
+	require.True(t, due)
+	require.Equal(t, Pause{Lane: n.name, Until: now.Add(time.Hour)}, p)
+	_, due, busy := h.word(n, now)
+	require.False(t, due, "one at a time")
+	h.told(n, p.Until, false, now)
+	<-busy
+	_, tell, next := h.due(now)
+	require.False(t, tell)
+	require.WithinRange(t, next, now.Add(queueDelay/2), now.Add(queueDelay))
+	_, tell, _ = h.due(next)
+	require.True(t, tell)
+	require.Equal(t, []*node{n}, h.untold(next))
+
+	n.hold = hold{}
+	require.Equal(t, []*node{n}, h.untold(next), "it may be paused in the queue")
+	now = now.Add(forgetTime)
+	h.health.forget(now)
+	require.Contains(t, h.health.nodes, n.name)
+	for _, until := range []time.Time{{}, now.Add(time.Minute), {}} {
+		n.hold = hold{until: until}
+		if !until.IsZero() {
+			n.hold.class = classThrottled
+		}
+		p, due, _ = h.word(n, now)
+		require.True(t, due)
+		require.Equal(t, until, p.Until)
+		n.hold = hold{}
+		h.health.forget(now)
+		require.Contains(t, h.health.nodes, n.name, "somebody tells the queue")
+		h.told(n, until, true, now)
+		require.Empty(t, h.untold(now))
+	}
+	_, due, _ = h.word(n, now)
+	require.False(t, due, "it knows")
+	h.health.forget(now)
+	require.NotContains(t, h.health.nodes, n.name)
 }

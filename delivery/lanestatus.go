@@ -87,8 +87,8 @@ func (h *hand) lanes(now time.Time) map[string]*LaneStatus {
 	defer h.mu.Unlock()
 	list := make(map[string]*LaneStatus, len(h.health.nodes))
 	for name, n := range h.health.nodes {
-		if n.edge == nil && !n.open && n.hold.class == classNone && len(n.starts) == 0 {
-			continue // an edge with nothing to tell
+		if (n.edge == nil || n.last.IsZero()) && !n.open && n.hold.class == classNone && len(n.starts) == 0 {
+			continue // an edge with nothing to tell, or a lane that was not used
 		}
 		n.past.turn(now)
 		s := &LaneStatus{
@@ -162,7 +162,7 @@ func (d *Dispatcher) PauseLane(ctx context.Context, lane string, until time.Time
 }
 
 // ResumeLane ends a pause of [Dispatcher.PauseLane], and makes the dispatcher look at once whether what else holds the
-// lane up is over. A name that is no lane's is refused with an [*appevents.ValidationError].
+// lane up is over, in the queue too. A name that is no lane's is refused with an [*appevents.ValidationError].
 func (d *Dispatcher) ResumeLane(ctx context.Context, lane string) error {
 	if err := checkLane(lane); err != nil {
 		return err
@@ -170,10 +170,7 @@ func (d *Dispatcher) ResumeLane(ctx context.Context, lane string) error {
 	if err := d.queue.Pause(ctx, Pause{Lane: lane, Manual: true}); err != nil {
 		return err
 	}
-	if !d.hand.hurry(lane, time.Now()) {
-		return nil
-	}
-	return d.queue.Pause(ctx, Pause{Lane: lane})
+	return d.setPause(ctx, d.hand.hurry(lane, time.Now()), true)
 }
 
 // checkLane refuses what cannot be the name of a lane.

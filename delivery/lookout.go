@@ -78,15 +78,21 @@ func (h *hand) setAlarm(n *node, at, now time.Time) {
 	n.seat.alarm = at
 	heap.Push(&h.alarms, alarm{at: at, node: n})
 	if h.alarms[0].node == n {
-		select {
-		case h.alarm <- struct{}{}:
-		default:
-		}
+		h.wakeWatch()
 	}
 }
 
-// due looks at the lanes whose time has come. It returns those whose token is to be asked for, and when to come again.
-func (h *hand) due(now time.Time) (ask []*node, next time.Time) {
+// wakeWatch has whoever watches ask anew when to come again.
+func (h *hand) wakeWatch() {
+	select {
+	case h.alarm <- struct{}{}:
+	default:
+	}
+}
+
+// due looks at the lanes whose time has come. It returns those whose token is to be asked for, whether the queue is to
+// be told again what it did not take, and when to come again.
+func (h *hand) due(now time.Time) (ask []*node, tell bool, next time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for len(h.alarms) > 0 {
@@ -107,6 +113,13 @@ func (h *hand) due(now time.Time) (ask []*node, next time.Time) {
 		}
 		h.refresh(a.node, now)
 	}
+	switch again := h.words.again; {
+	case again.IsZero():
+	case !again.After(now):
+		tell, h.words.again = true, time.Time{}
+	case next.IsZero() || again.Before(next):
+		next = again
+	}
 	if now.Sub(h.tidied) >= maxWatch {
 		h.tidied = now
 		h.health.forget(now)
@@ -115,7 +128,7 @@ func (h *hand) due(now time.Time) (ask []*node, next time.Time) {
 		}
 	}
 	h.moved(now)
-	return ask, next
+	return ask, tell, next
 }
 
 // stranded returns the lanes that are left out although nothing will end that: no alarm, no request, no call that is on
@@ -154,45 +167,20 @@ func (h *hand) asked(n *node, fingerprint string, now time.Time) (goes bool) {
 	return goes
 }
 
-// hurry makes the next request of a lane due. It reports whether the queue has to know.
-func (h *hand) hurry(name string, now time.Time) (held bool) {
+// hurry makes the next request of a lane due. Whatever the queue knows about it, an earlier process may have told it
+// something else.
+func (h *hand) hurry(name string, now time.Time) *node {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n := h.health.nodes[name]
-	if n == nil {
-		return true // an earlier process may have paused it
-	}
+	n := h.health.node(name)
 	n.probeAt, n.pace.next = now, now
-	if held = n.hold.class != classNone; held {
-		n.hold.until, n.seat.paused = now, time.Time{}
+	if n.hold.class != classNone {
+		n.hold.until = now
 	}
+	h.doubt(n, true)
 	h.refresh(n, now)
 	h.moved(now)
-	return held
-}
-
-// pauseOf is the pause of a lane that the queue does not know about yet. What ends in the queue by itself need not be
-// told.
-func (h *hand) pauseOf(n *node) (p Pause, due bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if n.hold.class != classNone {
-		p = Pause{Lane: n.name, Until: n.hold.until, Note: n.hold.why}
-	} else {
-		p = Pause{Lane: n.name}
-	}
-	if p.Until.Equal(n.seat.paused) {
-		return p, false
-	}
-	n.seat.paused = p.Until
-	return p, true
-}
-
-// unpaused notes that the queue did not take the word on a lane.
-func (h *hand) unpaused(n *node) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	n.seat.paused = time.Time{}
+	return n
 }
 
 // view is what others than the hand may know of a lane.

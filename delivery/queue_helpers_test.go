@@ -69,6 +69,13 @@ func (r *recorder) leased() int {
 	return r.leases
 }
 
+// pausesToFail is how many of the next pauses fail.
+func (r *recorder) pausesToFail() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.failPause)
+}
+
 func (r *recorder) Settle(ctx context.Context, list ...delivery.Settlement) error {
 	r.mu.Lock()
 	err := next(&r.failSette)

@@ -72,6 +72,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	workers.Wait()
 	stopWatching()
 	watch.Wait()
+	r.retell()
 	return err
 }
 
@@ -125,9 +126,12 @@ func (r *run) watch(ctx context.Context) {
 	defer asks.Wait()
 	for ctx.Err() == nil {
 		now := time.Now()
-		ask, next := r.hand.due(now)
+		ask, tell, next := r.hand.due(now)
 		for _, n := range ask {
 			asks.Go(func() { r.askToken(ctx, n) })
+		}
+		if tell {
+			asks.Go(r.retell)
 		}
 		d := maxWatch
 		if !next.IsZero() {
@@ -189,25 +193,6 @@ func release(leases []*Lease) []Settlement {
 		list[i] = Settlement{Lease: l, Verdict: Release}
 	}
 	return list
-}
-
-// pause tells the queue until when a lane is to be left alone, or that it goes again. Of several that do so at a time
-// the last one to finish sees to it that the queue has the latest word.
-func (r *run) pause(n *node) {
-	for {
-		p, due := r.hand.pauseOf(n)
-		if !due {
-			return
-		}
-		if err := r.queue.Pause(r.writes, p); err != nil {
-			r.hand.unpaused(n)
-			if r.writes.Err() == nil {
-				r.log(slog.LevelWarn, "delivery: a lane could not be paused",
-					slog.String("lane", n.name), slog.String("error", err.Error()))
-			}
-			return
-		}
-	}
 }
 
 // wait returns when d is over or ctx ends.
