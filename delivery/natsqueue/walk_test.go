@@ -86,3 +86,37 @@ func TestQueue_ReadsManyLanesTogether(t *testing.T) {
 	require.Less(t, fewest, lanes)
 	require.Zero(t, counts(t, q).Pending)
 }
+
+// A server that starts again may have lost what it wrote last: what was read ahead before is of no use.
+func TestQueue_ForgetsWhatItReadAheadWhenTheConnectionBreaks(t *testing.T) {
+	t.Parallel()
+	js := connect(t, startServer(t, nil))
+	q := open(t, js)
+	const lanes = 16
+	for round := range 2 {
+		putMany(t, q, lanes, func(i int) delivery.Item { return laneItem(fmt.Sprint("edge/", i), round) })
+	}
+	leases, err := q.Lease(t.Context(), lanes, nil)
+	require.NoError(t, err)
+	require.Len(t, leases, lanes, "the first of each lane")
+
+	stream, err := js.Stream(t.Context(), "APPEVENTS")
+	require.NoError(t, err)
+	info, err := stream.Info(t.Context())
+	require.NoError(t, err)
+	last, err := stream.GetMsg(t.Context(), info.State.LastSeq)
+	require.NoError(t, err)
+	require.NoError(t, stream.DeleteMsg(t.Context(), last.Sequence))
+	reconnected := make(chan struct{}, 10)
+	js.Conn().SetReconnectHandler(func(*nats.Conn) { reconnected <- struct{}{} })
+	require.NoError(t, js.Conn().ForceReconnect())
+	<-reconnected
+
+	for left := lanes - 1; left > 0; left -= len(leases) {
+		leases, err = q.Lease(t.Context(), lanes, nil)
+		require.NoError(t, err)
+		for _, l := range leases {
+			require.NotEqual(t, fmt.Sprint(last.Sequence), l.ID, "it is not there any more")
+		}
+	}
+}
