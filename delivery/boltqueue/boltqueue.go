@@ -112,8 +112,8 @@ func WithBuriedLimit(n int) Option {
 	}
 }
 
-// WithLogger sets where the queue says that a file was damaged, what it mended, and which calls it could not read. No
-// body is logged. Defaults to [slog.Default].
+// WithLogger sets where the queue says that a file was damaged, what it mended, which calls it could not read, and why a
+// mostly free file could not be made small. No body is logged. Defaults to [slog.Default].
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) error {
 		if logger == nil {
@@ -177,7 +177,7 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	}
 	q.clock.wall = q.wall
 	q.clock.start()
-	file, found, err := openFile(path, q.maxSize, &q.clock)
+	file, found, err := openFile(path, q.maxSize, &q.clock, q.logger)
 	if err != nil {
 		return nil, err
 	}

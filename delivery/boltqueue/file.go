@@ -1,9 +1,11 @@
 package boltqueue
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -27,7 +29,7 @@ const (
 var errReplaced = errors.New("the file was replaced while it was opened")
 
 // openFile looks at the file, opens it, makes it small when it pays, and makes its buckets.
-func openFile(path string, maxSize int, clock *clock) (h *handle, a *audit, err error) {
+func openFile(path string, maxSize int, clock *clock, logger *slog.Logger) (h *handle, a *audit, err error) {
 	h, a, err = openAgain(path, maxSize, clock)
 	if err != nil {
 		return nil, nil, err
@@ -48,6 +50,9 @@ func openFile(path string, maxSize int, clock *clock) (h *handle, a *audit, err 
 		return err
 	})
 	if !replaced {
+		logger.LogAttrs(context.Background(), slog.LevelWarn,
+			"boltqueue: most of the file is free, and it could not be made small: it stays as large as it is",
+			slog.String("file", path), slog.String("error", err.Error()))
 		return h, a, nil
 	}
 	if err := errors.Join(err, h.close()); err != nil {
@@ -248,6 +253,7 @@ func compact(db *bbolt.DB, path string) (replaced bool, err error) {
 		Timeout: lockTimeout, NoSync: true, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true,
 	})
 	if err != nil {
+		_ = os.Remove(temp)
 		return false, err
 	}
 	err = errors.Join(bbolt.Compact(small, db, 1<<20), small.Sync(), small.Close())
