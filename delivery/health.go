@@ -145,6 +145,7 @@ type hold struct {
 	why     string
 	probing bool
 	level   int       // how often it was needed
+	levelOf class     // for this
 	ended   time.Time // when the latest one ended
 	token   tokenOf
 	askAt   time.Time

@@ -227,6 +227,46 @@ func TestHealth_DecaysWaits(t *testing.T) {
 	require.Equal(t, time.Hour, throttleDelays[len(throttleDelays)-1])
 }
 
+// How often a lane was throttled says nothing about how long it waits for a permission, and the other way round.
+func TestHealth_CountsWaitsOfEachKind(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		class  class
+		delays []time.Duration
+	}{"a permission": {classPermission, tokenDelays}, "a policy": {classPolicy, policyDelays}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab()
+			n := l.node("page_activities/901")
+			until := func() { l.now = latest(l.now, latest(n.hold.until, n.pace.next)) }
+			throttled := func(times int) {
+				for range times {
+					until()
+					_, ok := l.send(n.name, classThrottled)
+					require.True(t, ok)
+				}
+				require.Equal(t, times, n.hold.level)
+				until()
+				l.send(n.name, classNone)
+				require.Equal(t, classNone, n.hold.class)
+			}
+			throttled(len(throttleDelays))
+			for _, delay := range test.delays {
+				until()
+				for n.hold.class == classNone || !n.hold.until.After(l.now) {
+					l.now = latest(l.now, n.pace.next)
+					_, ok := l.send(n.name, test.class)
+					require.True(t, ok)
+				}
+				require.Equal(t, delay, n.hold.until.Sub(l.now))
+			}
+			until()
+			l.send(n.name, classNone)
+			throttled(1)
+		})
+	}
+}
+
 func TestHealth_ForgetsWhatIsNotUsed(t *testing.T) {
 	t.Parallel()
 	l := newLab()

@@ -301,8 +301,8 @@ func (h *health) holdUp(s *node, now time.Time, r *result, delays []time.Duratio
 		return // it waits for something that takes longer
 	}
 	newToken := r.class == classToken && !r.token.same(o.token)
-	if newToken {
-		o.level, again = 0, false
+	if newToken || o.levelOf != r.class { // how often it waited for something else says nothing
+		o.level, o.levelOf, again = 0, r.class, false
 	}
 	if !again {
 		if o.class == classNone {
@@ -354,7 +354,7 @@ func (n *node) lift(now time.Time, c *change) {
 	if n.hold.class == classToken || n.hold.class == classPermission {
 		level = 0
 	}
-	n.hold = hold{level: level, ended: now}
+	n.hold = hold{level: level, levelOf: n.hold.levelOf, ended: now}
 	n.startAnew()
 	c.goes = append(c.goes, n)
 }
