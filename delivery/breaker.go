@@ -21,11 +21,8 @@ func (h *health) failed(t *ticket, now time.Time, r *result, c *change) {
 		n.lates = 0
 	}
 	edge := n.edge
-	if edge != nil {
+	if edge != nil && r.unsent {
 		edge.unconnected++
-		if !r.unsent {
-			edge.unconnected = 0
-		}
 		if edge.unconnected >= maxUnconnected && !edge.open {
 			edge.past.lastError, edge.past.lastErrorAt = r.why, now
 			h.open(edge, now, r.class, c)
@@ -59,7 +56,7 @@ func (h *health) failed(t *ticket, now time.Time, r *result, c *change) {
 	}
 	switch {
 	case r.class == classPermission && n.hold.class == classNone && (n.failing(late, now) || n.open && len(t.open) > 0):
-		h.close(n, now, &change{})
+		h.close(n, now, c) // others may go again, too
 		h.holdUp(n, now, r, tokenDelays, c)
 	case !n.open && n.hold.class == classNone && n.failing(late, now):
 		h.open(n, now, r.class, c)
@@ -70,9 +67,6 @@ func (h *health) failed(t *ticket, now time.Time, r *result, c *change) {
 
 // record notes an outcome.
 func (n *node) record(now time.Time, failed, late bool) {
-	if now.Sub(n.last) > windowTTL {
-		n.seen, n.run, n.proven = 0, 0, false
-	}
 	n.last = now
 	n.window, n.lates = n.window<<1, n.lates<<1
 	n.seen = min(n.seen+1, windowSize)

@@ -143,7 +143,7 @@ type hold struct {
 	class   class // throttled, policy, token or permission; classNone for none
 	until   time.Time
 	why     string
-	probing bool
+	probe   *ticket   // that finds out whether it is over
 	level   int       // how often it was needed
 	levelOf class     // for this
 	ended   time.Time // when the latest one ended
@@ -218,15 +218,20 @@ func (h *health) node(name string) *node {
 	return n
 }
 
-// forget drops what was not used for long.
+// forget drops lanes that were not used for long, also those that did not work by then: nobody knows whether they do.
 func (h *health) forget(now time.Time) {
 	for name, n := range h.nodes {
-		if n.edge == nil || n.open || n.hold.class != classNone || len(n.starts) > 0 || n.seat.inUse() ||
+		if n.edge == nil || len(n.starts) > 0 || n.seat.inUse() || n.hold.asking ||
 			now.Sub(n.last) < forgetTime || !n.pace.forgotten(now) {
+			continue
+		}
+		if _, waits := n.waits(now); waits {
 			continue
 		}
 		n.setDown(false)
 		n.setSlow(false)
+		n.open, n.hold = false, hold{} // an alarm may still point at it
+		delete(n.edge.openLanes, n)
 		delete(n.edge.lanes, name)
 		delete(h.nodes, name)
 	}
@@ -285,7 +290,7 @@ func (n *node) blocked(now time.Time) (at time.Time, blocked bool) {
 // waits is blocked for a lane or an edge by itself.
 func (n *node) waits(now time.Time) (at time.Time, waits bool) {
 	switch {
-	case n.hold.class != classNone && (n.hold.until.After(now) || n.hold.probing):
+	case n.hold.class != classNone && (n.hold.until.After(now) || n.hold.probe != nil):
 		return latest(n.hold.until, now), true
 	case n.open && n.probeAt.After(now):
 		return n.probeAt, true
@@ -369,11 +374,14 @@ type ticket struct {
 
 // start begins a request of a lane that may.
 func (h *health) start(n *node, now time.Time) *ticket {
+	if len(n.starts) == 0 && now.Sub(n.last) > windowTTL {
+		n.seen, n.run, n.silent, n.proven = 0, 0, false, false
+	}
 	t := &ticket{node: n, began: now, slow: n.slow, unproven: !n.proven}
 	for s := n; s != nil; s = s.edge {
 		s.last = now
 		if s.hold.class != classNone {
-			s.hold.probing = true
+			s.hold.probe = t
 			t.held = append(t.held, s)
 		}
 		if s.open {
@@ -420,19 +428,24 @@ func (h *health) end(t *ticket, now time.Time, r *result) (c change) {
 	if t.unproven {
 		h.unproven--
 	}
-	t.open = slices.DeleteFunc(t.open, func(s *node) bool { return !s.open }) // another probe was answered
+	// Another probe was answered, or another request made the lane wait anew.
+	t.open = slices.DeleteFunc(t.open, func(s *node) bool { return !s.open || s.opened.After(t.began) })
+	t.held = slices.DeleteFunc(t.held, func(s *node) bool { return s.hold.probe != t })
 	for _, s := range t.open {
 		if r == nil {
 			s.probeAt = now
 		}
 	}
 	for _, s := range t.held {
-		s.hold.probing = false
+		s.hold.probe = nil
 	}
 	if r == nil {
 		return c
 	}
 	n.past.note(now, r)
+	if n.edge != nil && !r.unsent {
+		n.edge.unconnected = 0
+	}
 	n.setSlow(r.took > slowTime || len(n.starts) > 0 && now.Sub(n.starts[0]) > slowTime)
 	if r.class == classNone || r.took <= slowTime {
 		n.silent, n.heard = false, now
@@ -461,7 +474,6 @@ func (h *health) succeeded(t *ticket, now time.Time, r *result, c *change) {
 		h.accepted++
 	}
 	for s := n; s != nil; s = s.edge {
-		s.unconnected = 0
 		if r.accepted {
 			s.pace.accept(now, s.hold.class == classThrottled && !slices.Contains(t.held, s))
 		}

@@ -170,10 +170,17 @@ func TestHealth_ProbesAgainWhileAProbeHangs(t *testing.T) {
 	require.Empty(t, c.stopped, "it has answered since")
 	require.False(t, n.open)
 
+	// Nor does it say anything about the next time.
+	hung = l.start(n, l.now)
+	hung.open = []*node{n} // as if it had been a probe
+	l.now = l.now.Add(time.Minute)
+	l.open(n, l.now, classTrouble, new(change))
+	probeAt := n.probeAt
+	c = l.end(hung, l.now, &result{class: classUnknown, took: time.Minute})
+	require.Empty(t, c.stopped)
+	require.Equal(t, probeAt, n.probeAt)
+
 	// A probe that could not be made is made up for at once.
-	for range openRun {
-		l.send(n.name, classTrouble)
-	}
 	l.now = n.probeAt
 	l.end(l.start(n, l.now), l.now, nil)
 	_, ok = l.may(n, l.now)
@@ -274,11 +281,112 @@ func TestHealth_ForgetsWhatIsNotUsed(t *testing.T) {
 	for range firstFailing {
 		l.send("activities/902", classTrouble)
 	}
+	l.send("activities/903", classPolicy)
+	hung := l.start(l.node("activities/904"), l.now)
 	l.now = l.now.Add(forgetTime)
 	l.forget(l.now)
 	require.NotContains(t, l.nodes, "activities/901")
-	require.Contains(t, l.nodes, "activities/902", "it is open")
-	require.Len(t, l.node("activities").lanes, 1)
+	require.NotContains(t, l.nodes, "activities/902", "nobody tries it any more")
+	require.Contains(t, l.nodes, "activities/903", "it waits")
+	require.Contains(t, l.nodes, "activities/904", "it is in use")
+	edge := l.node("activities")
+	require.Len(t, edge.lanes, 2)
+	require.Zero(t, edge.down)
+	require.Empty(t, edge.openLanes)
+
+	l.end(hung, l.now, nil)
+	l.now = l.now.Add(forgetTime)
+	l.node("activities/903").hold.asking = true
+	l.forget(l.now)
+	require.Contains(t, l.nodes, "activities/903", "the token source has not answered")
+	l.node("activities/903").hold.asking = false
+	l.forget(l.now)
+	require.Equal(t, map[string]*node{"activities": edge}, l.nodes)
+}
+
+// What a lane did long ago says nothing about it: a dead one is noticed as soon as one that is new.
+func TestHealth_JudgesALaneByWhatItDidLately(t *testing.T) {
+	t.Parallel()
+	l := newLab()
+	const lane = "activities/901"
+	for range 100 {
+		l.send(lane, classNone)
+	}
+	l.now = l.now.Add(windowTTL + time.Second)
+	for range firstFailing {
+		require.False(t, l.node(lane).open)
+		_, ok := l.send(lane, classTrouble)
+		require.True(t, ok)
+	}
+	require.True(t, l.node(lane).open)
+}
+
+// An edge is down when no connection comes about. An answer, whatever it says, came over one.
+func TestHealth_CountsMissingConnectionsInARow(t *testing.T) {
+	t.Parallel()
+	for _, class := range []class{classNone, classTrouble, classToken, classThrottled, classPermission} {
+		l := newLab()
+		edge := l.node("page_activities")
+		for k := range 2 * (maxUnconnected - 1) {
+			if k == maxUnconnected-1 {
+				_, ok := l.send("page_activities/900", class)
+				require.True(t, ok)
+			}
+			l.end(l.start(l.node(fmt.Sprint("page_activities/", 901+k)), l.now), l.now, &result{class: classTrouble, unsent: true})
+			require.False(t, edge.open, "class %d", class)
+		}
+		l.end(l.start(l.node("page_activities/999"), l.now), l.now, &result{class: classTrouble, unsent: true})
+		require.True(t, edge.open)
+	}
+}
+
+// The answer that says that a permission is missing is one all the same: the other lanes of the edge may go again too.
+func TestHealth_TriesOtherLanesWhenOneAnswersThatAPermissionIsMissing(t *testing.T) {
+	t.Parallel()
+	l := newLab()
+	const lanes = 20
+	for range openRunAmong {
+		for k := range lanes {
+			l.send(fmt.Sprint("activities/", k), classTrouble)
+		}
+	}
+	edge := l.node("activities")
+	require.Len(t, edge.openLanes, lanes)
+	n := l.node("activities/0")
+	l.now = n.probeAt
+	c, ok := l.send(n.name, classPermission)
+	require.True(t, ok)
+	require.Equal(t, classPermission, n.hold.class)
+	require.Len(t, edge.openLanes, lanes-1)
+	for s := range edge.openLanes {
+		require.Less(t, s.probeAt.Sub(l.now), 2*time.Second)
+	}
+	require.Greater(t, len(c.goes), 1)
+}
+
+// A limit that is reached while a probe of the one before is under way is not over when that is answered.
+func TestHealth_KeepsAWaitThatBeganAfterItsProbe(t *testing.T) {
+	t.Parallel()
+	l := newLab()
+	n := l.node("events/5501")
+	old, older := l.start(n, l.now), l.start(n, l.now)
+	c := l.end(l.start(n, l.now), l.now, &result{class: classThrottled})
+	require.Contains(t, c.stopped, n)
+	l.now = n.hold.until
+	_, ok := l.may(n, l.now)
+	require.True(t, ok)
+	probe := l.start(n, l.now)
+	l.end(old, l.now, &result{class: classThrottled, asked: time.Hour})
+	c = l.end(probe, l.now, &result{accepted: true})
+	require.Empty(t, c.goes)
+	require.Equal(t, l.now.Add(time.Hour), n.hold.until)
+
+	// And a token that is not accepted meanwhile does not make it shorter.
+	l.end(older, l.now, &result{class: classToken, token: tokenOf{fingerprint: "old"}})
+	require.Equal(t, classThrottled, n.hold.class)
+	at, ok := l.may(n, l.now)
+	require.False(t, ok)
+	require.Equal(t, l.now.Add(time.Hour), at)
 }
 
 // What a cycle of leasing costs with 20,000 lanes that wait.

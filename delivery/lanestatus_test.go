@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -177,5 +178,39 @@ func TestItem_IsWhatSubmitStores(t *testing.T) {
 		require.ErrorAs(t, err, &invalid)
 		_, err = b.Item("key", &appevents.Activity{})
 		require.ErrorAs(t, err, &invalid)
+	})
+}
+
+// The lane of a Page that is gone is not shown for ever, nor is its token asked for.
+func TestLanes_ForgetsAPageThatIsGone(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		var asked atomic.Int64
+		source := appevents.TokenFunc(func(context.Context, appevents.Scope) (string, error) {
+			asked.Add(1)
+			return "token-of-a-page-that-is-gone", nil
+		})
+		b := newBench(t, setup{
+			graph: []graphtest.Option{graphtest.WithFaults(func(graphtest.Call) graphtest.Fault {
+				return graphtest.ExpiredToken
+			})},
+			client: []appevents.Option{appevents.WithTokenSource(source)},
+			opts:   []delivery.Option{delivery.WithMaxAge(10 * time.Minute)},
+		})
+		b.submit("1", pageActivity(901, 7, "a"))
+		b.run()
+		b.until(func(s delivery.Stats) bool { return s.Buried == 1 })
+		lanes, err := b.Lanes(t.Context())
+		require.NoError(t, err)
+		require.Len(t, lanes, 1)
+		require.Equal(t, delivery.LaneToken, lanes[0].State)
+		after(3 * time.Hour)
+		lanes, err = b.Lanes(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, lanes)
+		before := asked.Load()
+		after(3 * time.Hour)
+		require.Equal(t, before, asked.Load())
+		b.stop()
 	})
 }

@@ -95,6 +95,9 @@ func (h *hand) wakeWatch() {
 func (h *hand) due(now time.Time) (ask []*node, tell bool, next time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if now.Sub(h.tidied) >= maxWatch {
+		h.health.forget(now) // before tokens are asked for: a lane that waits for one is in use
+	}
 	for len(h.alarms) > 0 {
 		a := h.alarms[0]
 		if a.at.After(now) {
@@ -122,7 +125,6 @@ func (h *hand) due(now time.Time) (ask []*node, tell bool, next time.Time) {
 	}
 	if now.Sub(h.tidied) >= maxWatch {
 		h.tidied = now
-		h.health.forget(now)
 		for _, n := range h.stranded() {
 			h.refresh(n, now)
 		}

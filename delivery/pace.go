@@ -297,7 +297,11 @@ func (h *health) held(t *ticket, now time.Time, r *result, c *change) {
 func (h *health) holdUp(s *node, now time.Time, r *result, delays []time.Duration, c *change) {
 	o := &s.hold
 	again := o.class == r.class && o.until.After(now) // another that was under way
-	if o.class != classNone && o.class != r.class && o.until.After(now.Add(r.asked)) && r.class == classThrottled {
+	least := delays[0]
+	if r.class == classThrottled {
+		least = r.asked
+	}
+	if o.class != classNone && o.class != r.class && o.until.After(now.Add(least)) {
 		return // it waits for something that takes longer
 	}
 	newToken := r.class == classToken && !r.token.same(o.token)
@@ -324,7 +328,7 @@ func (h *health) holdUp(s *node, now time.Time, r *result, delays []time.Duratio
 		}
 		o.until = until
 	}
-	o.class, o.why, o.probing = r.class, r.why, false
+	o.class, o.why, o.probe = r.class, r.why, nil
 	if r.class == classToken && (newToken || o.askAt.IsZero()) {
 		o.token, o.asks = r.token, 0
 		o.askAt = now.Add(firstAsk)
