@@ -10,8 +10,8 @@ import (
 // changed that, of a lane by one at a time, for the queue may take its time: words on a lane must not overtake each
 // other.
 
-// setPause tells the queue about a lane. When somebody else is doing so, that one goes on until the queue has the latest
-// word: setPause returns at once, or with await when that is done.
+// setPause tells the queue about a lane. When somebody else is doing so, that one goes on until the queue has the
+// latest word: setPause returns at once, or with await when that is done.
 func (d *Dispatcher) setPause(ctx context.Context, n *node, await bool) error {
 	for {
 		p, due, busy := d.hand.word(n, time.Now())
