@@ -112,8 +112,8 @@ func WithBuriedLimit(n int) Option {
 	}
 }
 
-// WithLogger sets where the queue says that a file was damaged, what it mended, which calls it could not read, and why a
-// mostly free file could not be made small. No body is logged. Defaults to [slog.Default].
+// WithLogger sets where the queue says that a file was damaged, what it mended, which calls it could not read, and why
+// a mostly free file could not be made small. No body is logged. Defaults to [slog.Default].
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) error {
 		if logger == nil {

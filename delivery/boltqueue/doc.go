@@ -29,9 +29,9 @@
 // opened. The new file is written beside it, as NAME.compact; when that fails, for lack of room or of a right, the old
 // one stays, and the logger is told why.
 //
-// When the disk is full, or the file as large as [WithMaxSize] allows, Put fails with [delivery.ErrFull], and what is in
-// the queue stays intact and is delivered: room for that is laid aside. A full queue is remembered, so refusing costs
-// nothing. Put works again once something was delivered or, within half a minute, once there is room on the disk.
+// When the disk is full, or the file as large as [WithMaxSize] allows, Put fails with [delivery.ErrFull], and what is
+// in the queue stays intact and is delivered: room for that is laid aside. A full queue is remembered, so refusing
+// costs nothing. Put works again once something was delivered or, within half a minute, once there is room on the disk.
 //
 // Buried calls are kept for 30 days (see [WithBuriedAge]) and take at most a quarter of the room (see
 // [WithBuriedLimit]). When there is no room for a new call, they make it. The oldest go first, and Counts.Dropped
