@@ -38,12 +38,7 @@ func (g *processGroup) reap(done <-chan struct{}) {
 	defer signal.Stop(ended)
 	pause := time.NewTicker(time.Second) // many end at once
 	defer pause.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-ended:
-		}
+	for { // the first time for those that ended before we listened
 		for pid, process := range processes() {
 			if process.parent == os.Getpid() && process.ended && pid != g.pgid {
 				_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
@@ -53,6 +48,11 @@ func (g *processGroup) reap(done <-chan struct{}) {
 		case <-done:
 			return
 		case <-pause.C:
+		}
+		select {
+		case <-done:
+			return
+		case <-ended:
 		}
 	}
 }
