@@ -91,14 +91,15 @@ func TestSend_InterruptedThroughEachQueue(t *testing.T) {
 			require.Equal(t, exitInterrupted, code)
 			learn(r)
 			first := r.tally
-			// A call may be in the queue although the interruption kept the command from hearing so.
+			// A call may be in the queue, or come there a little later, although the interruption kept the command from
+			// hearing so.
 			require.LessOrEqual(t, first.Taken, first.Accepted+first.Refused+first.Waiting)
 			require.NotZero(t, first.Accepted)
 			require.Less(t, first.Accepted, int64(valid-len(refused)))
 			counts := q.counts(t)
 			require.EqualValues(t, first.Accepted, counts["delivered"])
 			require.EqualValues(t, first.Refused, counts["kept"])
-			require.EqualValues(t, first.Waiting, counts["pending"])
+			require.GreaterOrEqual(t, int64(counts["pending"]), first.Waiting)
 
 			code, r = run(t.Context(), "send", "--file", file, "--queue", q.name)
 			learn(r)
@@ -110,7 +111,7 @@ func TestSend_InterruptedThroughEachQueue(t *testing.T) {
 			require.EqualValues(t, valid+len(wrong), r.tally.Lines)
 			require.EqualValues(t, len(wrong), r.tally.Rejected)
 			require.EqualValues(t, valid, r.tally.Taken+r.tally.Earlier)
-			require.Equal(t, first.Accepted+first.Refused+first.Waiting, r.tally.Earlier)
+			require.GreaterOrEqual(t, r.tally.Earlier, first.Accepted+first.Refused+first.Waiting)
 			require.EqualValues(t, valid-len(refused), first.Accepted+r.tally.Accepted)
 			require.EqualValues(t, len(refused), first.Refused+r.tally.Refused)
 			require.Zero(t, r.tally.Waiting)
