@@ -136,14 +136,7 @@ func (j *job) ready(calls []appevents.Call) bool {
 	// The error of a token source that fails is left for the request to report.
 	j.token.scope, j.token.call = calls[0].Scope(), calls[0]
 	j.token.fingerprint, _ = bridge.Of(j.client).TokenFingerprint(j.ctx, calls[0])
-	if j.policy == AtMostOnce {
-		begin := make([]Settlement, len(j.leases))
-		for i, l := range j.leases {
-			begin[i] = Settlement{Lease: l, Verdict: Begin}
-		}
-		return j.queue.Settle(j.ctx, begin...) == nil
-	}
-	return true
+	return j.policy != AtMostOnce || j.begin()
 }
 
 // try sends the events from lo to hi, in halves when one of them is refused for what it holds.

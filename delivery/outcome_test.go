@@ -365,6 +365,31 @@ func TestDispatcher_NotesRequestsBeforeItMakesThem(t *testing.T) {
 	})
 }
 
+// A full disk can have room to give calls back and none to note that they begin.
+func TestDispatcher_WaitsWhileNothingMayBegin(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		var log logText
+		q := new(recorder)
+		for range 20 {
+			q.failBegin = append(q.failBegin, delivery.ErrFull)
+		}
+		b := newBench(t, setup{queue: q.over(), opts: []delivery.Option{
+			delivery.WithPolicy(delivery.AtMostOnce), delivery.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+		}})
+		b.submit("1", activity(901, 7, "a"))
+		b.submit("2", activity(902, 8, "b"))
+		b.run()
+		after(time.Second)
+		require.Zero(t, b.graph.Count())
+		require.Contains(t, log.String(), "the queue takes no settlements")
+		b.until(func(s delivery.Stats) bool { return s.Pending == 0 })
+		require.LessOrEqual(t, q.leased(), 8, "they do not go to and fro")
+		b.stop()
+		require.Equal(t, map[string]int{"a": 1, "b": 1}, arrived(b.graph))
+	})
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

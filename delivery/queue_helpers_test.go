@@ -18,6 +18,7 @@ type recorder struct {
 	onSettle  func(delivery.Settlement)
 	onPause   func(lane string, until time.Time) (skip bool)
 	failSette []error // for the next settlements
+	failBegin []error // for the next that begin
 	failLease []error // for the next leases
 	failPause []error // for the next pauses
 }
@@ -79,6 +80,9 @@ func (r *recorder) pausesToFail() int {
 func (r *recorder) Settle(ctx context.Context, list ...delivery.Settlement) error {
 	r.mu.Lock()
 	err := next(&r.failSette)
+	if err == nil && len(list) > 0 && list[0].Verdict == delivery.Begin {
+		err = next(&r.failBegin)
+	}
 	if r.onSettle != nil && err == nil {
 		for _, s := range list {
 			r.onSettle(s)

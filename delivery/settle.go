@@ -36,8 +36,34 @@ func (r *run) conclude(list []conclusion) {
 // settle writes settlements to the queue, again and again until it takes them: that something was delivered counts also
 // after the end of its lease.
 func (r *run) settle(list []Settlement) error {
+	err := r.write(r.writes, list)
+	switch {
+	case errors.Is(err, ErrLeaseLost):
+		// Whoever holds the calls now settles them.
+		r.log(slog.LevelWarn, "delivery: settled too late", slog.String("error", err.Error()))
+		return nil
+	case err != nil && list[0].Verdict != Release:
+		r.figures.unsettled.Add(int64(len(list)))
+		r.log(slog.LevelError, "delivery: outcome of calls not written: they may be sent again",
+			slog.Int("calls", len(list)), slog.String("error", err.Error()))
+	}
+	return err
+}
+
+// begin has the queue note that requests begin, for as long as the calls are ours: without that none may be made, and
+// calls that were given back would only come again at once.
+func (j *job) begin() bool {
+	list := make([]Settlement, len(j.leases))
+	for i, l := range j.leases {
+		list[i] = Settlement{Lease: l, Verdict: Begin}
+	}
+	return j.write(j.ctx, list) == nil
+}
+
+// write has the queue take settlements, again and again until it does, they are too late, it is closed or ctx ends.
+func (r *run) write(ctx context.Context, list []Settlement) error {
 	for failures := 1; ; failures++ {
-		err := r.queue.Settle(r.writes, list...)
+		err := r.queue.Settle(ctx, list...)
 		if failures == 1 && err != nil {
 			r.hand.stick()
 			defer r.hand.unstick()
@@ -46,20 +72,11 @@ func (r *run) settle(list []Settlement) error {
 		case err == nil:
 			r.figures.progressed()
 			return nil
-		case errors.Is(err, ErrLeaseLost):
-			// Whoever holds the calls now settles them.
-			r.log(slog.LevelWarn, "delivery: settled too late", slog.String("error", err.Error()))
-			return nil
-		case errors.Is(err, ErrClosed) || r.writes.Err() != nil:
-			if list[0].Verdict != Release {
-				r.figures.unsettled.Add(int64(len(list)))
-				r.log(slog.LevelError, "delivery: outcome of calls not written: they may be sent again",
-					slog.Int("calls", len(list)), slog.String("error", err.Error()))
-			}
+		case errors.Is(err, ErrLeaseLost), errors.Is(err, ErrClosed), ctx.Err() != nil:
 			return err
 		}
 		r.log(slog.LevelWarn, "delivery: the queue takes no settlements", slog.String("error", err.Error()))
-		wait(r.writes, backoff(queueDelay, maxQueueDelay, failures, jitter()))
+		wait(ctx, backoff(queueDelay, maxQueueDelay, failures, jitter()))
 	}
 }
 
