@@ -18,22 +18,32 @@ type counting struct {
 	seen map[string]int
 }
 
-// count counts messages to subjects, on a connection of its own, under those subjects.
+// count counts messages to subjects, on a connection of its own, under those subjects. They come through one channel, so
+// that "done" is heard of last.
 func count(t *testing.T, js jetstream.JetStream, subjects ...string) *counting {
 	t.Helper()
 	c := &counting{seen: map[string]int{}}
+	messages := make(chan *nats.Msg, 1<<16)
 	for _, subject := range append(subjects, "done") {
-		_, err := js.Conn().Subscribe(subject, func(msg *nats.Msg) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.seen[subject]++
-			if msg.Reply != "" && subject == "done" {
-				_ = msg.Respond(nil)
-			}
-		})
+		_, err := js.Conn().ChanSubscribe(subject, messages)
 		require.NoError(t, err)
 	}
 	require.NoError(t, js.Conn().Flush())
+	go func() {
+		for {
+			select {
+			case msg := <-messages:
+				c.mu.Lock()
+				c.seen[msg.Sub.Subject]++
+				c.mu.Unlock()
+				if msg.Sub.Subject == "done" {
+					_ = msg.Respond(nil)
+				}
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
 	return c
 }
 
