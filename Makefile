@@ -133,8 +133,8 @@ fuzz: ## Run every fuzzer, or those matching FUZZ, for FUZZTIME each: a duration
 			Fuzz*) fuzzers="$$fuzzers $$word" ;; \
 			ok) \
 				for fuzzer in $$fuzzers; do \
-					echo "cd $$module && go test -run='^$$' -fuzz='^$$fuzzer$$' -fuzztime=$(FUZZTIME) $$package"; \
-					(cd $$module && go test -run='^$$' -fuzz="^$$fuzzer$$" -fuzztime=$(FUZZTIME) $$package); \
+					echo "cd $$module && go test -run='^$$' -fuzz='^$$fuzzer$$' -fuzztime=$(FUZZTIME) -fuzzminimizetime=2s $$package"; \
+					(cd $$module && go test -run='^$$' -fuzz="^$$fuzzer$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=2s $$package); \
 				done; \
 				fuzzers= ;; \
 		esac; done; \
