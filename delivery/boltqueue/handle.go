@@ -39,10 +39,12 @@ type handle struct {
 
 	pageSize int
 
-	reading chan struct{} // held by the one who reads: one who hangs must not take others along
-	dead    chan struct{} // closed when nothing may enter bbolt any more
-	once    sync.Once
-	err     error // why; set before dead is closed
+	reading   chan struct{} // held by the one who reads: one who hangs must not take others along
+	writing   sync.Mutex    // held by the one who writes: bbolt needs the file then
+	releasing sync.Mutex
+	dead      chan struct{} // closed when nothing may enter bbolt any more
+	once      sync.Once
+	err       error // why; set before dead is closed
 }
 
 // fail makes an end. The file is unlocked and closed, its memory stays with bbolt.
@@ -50,9 +52,19 @@ func (h *handle) fail(err error) {
 	h.once.Do(func() {
 		h.err = err
 		close(h.dead)
-		_ = unlock(h.file)
-		_ = h.file.Close()
+		h.release()
 	})
+}
+
+// release unlocks the file, and closes it unless somebody writes, who does so then.
+func (h *handle) release() {
+	h.releasing.Lock()
+	defer h.releasing.Unlock()
+	_ = unlock(h.file)
+	if h.writing.TryLock() {
+		defer h.writing.Unlock()
+		_ = h.file.Close()
+	}
 }
 
 // failed returns why nothing may enter bbolt any more, or nil.
@@ -102,7 +114,9 @@ func (h *handle) updateAlone(fn func(tx *bbolt.Tx) error) error {
 }
 
 func (h *handle) write(fn func(tx *bbolt.Tx) error, begin func(writable bool) (*bbolt.Tx, error)) error {
+	h.writing.Lock()
 	if err := h.failed(); err != nil {
+		h.writing.Unlock()
 		return err
 	}
 	err := guard(func() error {
@@ -117,8 +131,12 @@ func (h *handle) write(fn func(tx *bbolt.Tx) error, begin func(writable bool) (*
 		defer func() { h.hook.committing, h.hook.verified = false, false }()
 		return tx.Commit()
 	})
+	h.writing.Unlock()
 	if errors.Is(err, errDamaged) || errors.Is(err, errStopped) {
 		h.fail(err)
+	}
+	if h.failed() != nil {
+		h.release()
 	}
 	return err
 }
